@@ -1,0 +1,67 @@
+// Package director decides. Run owns all state that changes while lvsd runs: what the checks say, what was decided for
+// each virtual service, whether the director suspects itself. It takes in what happens and gives out what is wanted; it
+// does no I/O and waits for nobody.
+package director
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/audit"
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
+)
+
+// Config is what the operator wants, finished and checked. A Config that has been handed on is never changed.
+type Config struct {
+	Name     string // of this director
+	Services []plan.Virtual
+	Checks   map[lvs.CheckID]health.Spec // every check that a service uses
+	Suspect  Suspect
+}
+
+// Suspect is when the director doubts itself (SAFETY.md, "Suspecting oneself").
+type Suspect struct {
+	Share int           // percent of the addresses above which it does; 0 is never
+	Probe []netip.Addr  // whom to ask by ARP or ND; empty is the gateways
+	Hold  time.Duration // the longest time for which removals are withheld
+}
+
+// Inputs are where things come from. Run ends when Reports is closed; it has then given out its last table.
+type Inputs struct {
+	Configs <-chan Config
+	Reports <-chan []health.Report
+	Asks    <-chan Ask
+	Probed  <-chan Probed
+}
+
+// Ask is a request for what the director knows now.
+type Ask struct {
+	Tries  bool // with the last tries of every check, not only the newest
+	Server netip.Addr
+	Reply  chan<- *Snapshot // given exactly one; must have room for it
+}
+
+// Probed is the answer to Outputs.Probe: whether anybody asked answered, in words.
+type Probed struct {
+	Answered bool
+	Words    string // "198.51.100.1 answered from 02:…", "198.51.100.1 is silent"
+	Unasked  bool   // there was nobody to ask, or this host could not
+}
+
+// Outputs are where things go. None may block.
+type Outputs struct {
+	Table    func(lvs.Table)                    // what the kernel should hold of the configured services
+	Ready    func()                             // once, after the Table that is worth being called ready for
+	Record   func(audit.Entry)                  // what was decided
+	Verdicts func(map[lvs.CheckID]Known)        // what to remember over a restart, when it changed
+	Probe    func(addrs []netip.Addr)           // ask whether these neighbours, or the gateways, answer; see Probed
+	Doubt    func(suspected bool, words string) // the director began or ceased to suspect itself
+}
+
+// Known is a verdict worth keeping over a restart.
+type Known struct {
+	Verdict lvs.Verdict
+	Since   time.Time
+}
