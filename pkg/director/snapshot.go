@@ -1,10 +1,15 @@
 package director
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/checks"
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -91,4 +96,108 @@ type Try struct {
 	Phases   checks.Phases  `json:"phases"`
 	NotAfter time.Time      `json:"certificate_ends,omitzero"`
 	Head     string         `json:"head,omitempty"` // first bytes of the reply, other than text escaped
+}
+
+// tryOf keeps what is worth keeping of a report. Only what was not good keeps the head of the reply.
+func tryOf(r health.Report) Try {
+	t := Try{
+		At: r.At, Took: r.Took, Lag: r.Lag, Outcome: r.Result.Outcome, Reason: r.Result.Reason,
+		Phases: r.Result.Phases, NotAfter: r.Result.NotAfter,
+	}
+	if r.Result.Outcome != checks.Good {
+		t.Head = printable(r.Result.Head)
+	}
+	return t
+}
+
+// printable gives bytes as text, with what could disturb a terminal escaped.
+func printable(b []byte) string {
+	quoted := strconv.Quote(string(b))
+	return strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", `\t`, "\t", `\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
+}
+
+// snapshot answers an Ask.
+func (d *director) snapshot(ask Ask) *Snapshot {
+	wanted := func(a netip.AddrPort) bool { return !ask.Server.IsValid() || a.Addr() == ask.Server }
+	suspected, words := d.suspicion.state()
+	n, of, _ := d.suspicion.count(time.Now())
+	snap := &Snapshot{
+		Name: d.config.Name, At: time.Now(), Started: d.started, ConfigLoaded: d.loaded, Ready: d.ready,
+		Suspect:  SuspectState{Suspected: suspected, Words: words, Silent: n, Addresses: of},
+		Services: make([]ServiceState, 0, len(d.services)),
+		Checks:   make([]CheckState, 0, len(d.checks)),
+	}
+	if suspected {
+		snap.Suspect.Since = d.suspicion.began
+	}
+	for _, s := range d.services {
+		if state := d.serviceState(s, wanted); len(state.Servers) > 0 || !ask.Server.IsValid() {
+			snap.Services = append(snap.Services, state)
+		}
+	}
+	for id, c := range d.checks {
+		if wanted(id.Addr) || d.concerns(c, wanted) {
+			snap.Checks = append(snap.Checks, c.state(id, ask.Tries))
+		}
+	}
+	slices.SortFunc(snap.Checks, func(a, b CheckState) int {
+		return cmp.Or(cmp.Compare(a.Check, b.Check), a.Addr.Compare(b.Addr))
+	})
+	return snap
+}
+
+// concerns tells whether a check that asks another address speaks for a wanted server.
+func (d *director) concerns(c *check, wanted func(netip.AddrPort) bool) bool {
+	for _, s := range c.users {
+		for _, st := range s.virtual.Servers {
+			if wanted(st.Addr) && slices.ContainsFunc(st.Checks, func(id lvs.CheckID) bool { return d.checks[id] == c }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *director) serviceState(s *service, wanted func(netip.AddrPort) bool) ServiceState {
+	state := ServiceState{
+		Name: s.virtual.Name, Virtual: s.virtual.Key, State: s.state.Quorum.String(), Since: s.since,
+		Weight: s.state.Weight, Quorum: s.virtual.Quorum, Total: len(s.virtual.Servers),
+	}
+	specs := slices.Concat(s.virtual.Servers, s.virtual.Sorry)
+	for i, st := range s.state.Servers {
+		if !st.Sorry && st.Verdict == lvs.Up && st.Admin == lvs.Enabled {
+			state.Up++
+		}
+		state.Sorry = state.Sorry || st.Sorry && st.In
+		if !wanted(st.Addr) {
+			continue
+		}
+		set, there := s.state.Entry.Servers[st.Addr]
+		server := ServerState{
+			Addr: st.Addr, Sorry: st.Sorry, Verdict: st.Verdict.String(), Since: st.Since,
+			In: there && (st.In || !st.Sorry), Weight: set.Weight, Full: specs[i].Set.Weight,
+			Held: st.Held.String(), Rising: !st.Rising.IsZero(), Checks: specs[i].Checks, Reason: d.word(s, st),
+		}
+		if st.Admin != lvs.Enabled {
+			server.Admin = st.Admin.String()
+		}
+		state.Servers = append(state.Servers, server)
+	}
+	return state
+}
+
+func (c *check) state(id lvs.CheckID, tries bool) CheckState {
+	state := CheckState{
+		Check: id.Check, Addr: id.Addr, Verdict: c.status.Verdict.String(), Since: c.status.Since, Streak: c.status.Streak,
+		Rise: c.spec.Policy.Rise, Fall: c.spec.Policy.Fall, Interval: c.spec.Interval, Timeout: c.spec.Timeout,
+		Count: c.count, Unasked: c.unasked, MaxLag: c.maxLag,
+	}
+	if last := c.last(); last != nil {
+		t := *last
+		state.Last = &t
+	}
+	if tries {
+		state.Tries = slices.Clone(c.tries)
+	}
+	return state
 }

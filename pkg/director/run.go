@@ -1,0 +1,365 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/lvsd/lvsd/checks"
+	"github.com/lvsd/lvsd/pkg/audit"
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
+)
+
+// Run decides until in.Reports is closed. before is what the kernel held when lvsd started: what has no verdict yet
+// stays as it was there.
+func Run(in Inputs, out Outputs, before lvs.Table) {
+	d := &director{
+		out:     out,
+		started: time.Now(),
+		before:  maps.Clone(before),
+		checks:  map[lvs.CheckID]*check{},
+		table:   lvs.Table{},
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(d.untilNext())
+		select {
+		case c := <-in.Configs:
+			d.configure(c)
+		case batch, open := <-in.Reports:
+			if !open {
+				d.finish()
+				return
+			}
+			d.take(batch)
+		case ask := <-in.Asks:
+			ask.Reply <- d.snapshot(ask)
+		case answer := <-in.Probed:
+			d.doubt(d.suspicion.answered(answer, time.Now()))
+		case <-timer.C:
+			d.wake(time.Now())
+		}
+	}
+}
+
+// director is the state of Run's goroutine; nobody else sees it.
+type director struct {
+	out             Outputs
+	started, loaded time.Time
+	config          Config
+	before          lvs.Table // of the kernel at start, until its service is first decided
+	checks          map[lvs.CheckID]*check
+	services        []*service
+	table           lvs.Table
+	suspicion       suspicion
+	ready           bool
+	finishing       bool
+}
+
+// service is one virtual service and what was last decided for it.
+type service struct {
+	virtual plan.Virtual
+	state   plan.State
+	since   time.Time // of state.Quorum
+}
+
+// check is one check and what is known of it.
+type check struct {
+	spec    health.Spec
+	status  health.Status
+	weight  *int
+	tries   []Try // the newest last, at most triesKept
+	count   uint64
+	unasked uint64
+	maxLag  time.Duration
+	users   []*service
+	address *address
+}
+
+// triesKept is how many tries of a check `lvsd why` can show.
+const triesKept = 8
+
+func (c *check) last() *Try {
+	if len(c.tries) == 0 {
+		return nil
+	}
+	return &c.tries[len(c.tries)-1]
+}
+
+// configure takes a new configuration over the old one. Services and checks that stay keep what is known of them.
+func (d *director) configure(c Config) {
+	d.config, d.loaded = c, time.Now()
+	adopted := len(d.services) == 0 && len(c.Services) > 0
+	old := make(map[lvs.Key]*service, len(d.services))
+	for _, s := range d.services {
+		old[s.virtual.Key] = s
+	}
+	known := d.checks
+	d.checks = make(map[lvs.CheckID]*check, len(c.Checks))
+	for id, spec := range c.Checks {
+		k := known[id]
+		if k == nil {
+			k = &check{}
+		}
+		k.spec, k.users, k.address = spec, nil, nil
+		d.checks[id] = k
+	}
+	d.services = make([]*service, 0, len(c.Services))
+	for _, v := range c.Services {
+		s := old[v.Key]
+		if s == nil {
+			entry, there := d.before[v.Key]
+			adopted = adopted && there
+			s = &service{state: plan.State{Entry: entry}}
+		}
+		s.virtual = v
+		d.services = append(d.services, s)
+		for _, id := range checksOf(v) {
+			if k := d.checks[id]; k != nil {
+				k.users = append(k.users, s)
+			}
+		}
+	}
+	clear(d.before)
+	d.suspicion.configure(c, d.checks)
+	d.table = lvs.Table{}
+	d.decide(d.services)
+	d.publish(true)
+	d.becomeReady(adopted || len(c.Services) == 0)
+}
+
+// checksOf lists the checks that a virtual service uses, each once.
+func checksOf(v plan.Virtual) []lvs.CheckID {
+	var ids []lvs.CheckID
+	seen := map[lvs.CheckID]bool{}
+	for _, servers := range [][]plan.Server{v.Servers, v.Sorry} {
+		for _, s := range servers {
+			for _, id := range s.Checks {
+				if !seen[id] {
+					seen[id] = true
+					ids = append(ids, id)
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// take takes in tries.
+func (d *director) take(batch []health.Report) {
+	concerned := map[*service]bool{}
+	turned := false
+	for _, r := range batch {
+		c := d.checks[r.ID]
+		if c == nil {
+			continue // of a check that the configuration has dropped
+		}
+		if d.note(c, r) {
+			turned = turned || c.status.Verdict != lvs.Unknown
+			for _, s := range c.users {
+				concerned[s] = true
+			}
+		}
+		d.suspicion.note(c.address, r)
+	}
+	now := time.Now()
+	ask := d.suspicion.consider(now)
+	if ask {
+		d.out.Probe(d.config.Suspect.Probe)
+	}
+	if turned {
+		d.out.Verdicts(d.verdicts())
+	}
+	if len(concerned) > 0 {
+		list := make([]*service, 0, len(concerned))
+		for _, s := range d.services {
+			if concerned[s] {
+				list = append(list, s)
+			}
+		}
+		d.decide(list)
+		d.publish(false)
+	}
+	d.becomeReady(false)
+}
+
+// note keeps a try and tells whether it changes what is decided.
+func (d *director) note(c *check, r health.Report) (changed bool) {
+	was, previous := c.status, c.last()
+	c.count++
+	c.maxLag = max(c.maxLag, r.Lag)
+	if r.Result.Outcome == checks.NotAsked {
+		c.unasked++
+		if previous == nil || previous.Outcome != checks.NotAsked {
+			d.record(audit.Entry{
+				Event: audit.EventCheck, Actor: actorCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
+				To: checks.NotAsked.String(), Error: r.Result.Reason,
+			})
+		}
+	}
+	c.status = r.Status
+	if len(c.tries) == triesKept {
+		copy(c.tries, c.tries[1:])
+		c.tries = c.tries[:triesKept-1]
+	}
+	c.tries = append(c.tries, tryOf(r))
+	weightChanged := false
+	if w := r.Result.Weight; r.Result.Outcome == checks.Good && (w != nil || c.weight != nil) {
+		weightChanged = w == nil || c.weight == nil || *w != *c.weight
+		c.weight = w
+	}
+	if c.status.Verdict != was.Verdict {
+		d.record(audit.Entry{
+			Event: audit.EventCheck, Actor: actorCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
+			From: was.Verdict.String(), To: c.status.Verdict.String(), Reason: evidence(c, r),
+		})
+		return true
+	}
+	return weightChanged
+}
+
+// evidence says in one line what decided a verdict.
+func evidence(c *check, r health.Report) string {
+	n := c.spec.Policy.Fall
+	if r.Status.Verdict == lvs.Up {
+		n = c.spec.Policy.Rise
+	}
+	took := r.Took.Round(10 * time.Microsecond)
+	if n > 1 && c.count > 1 {
+		return fmt.Sprintf("%s, %s in %v, after %d in a row", r.Result.Outcome, r.Result.Reason, took, n)
+	}
+	return fmt.Sprintf("%s, %s in %v", r.Result.Outcome, r.Result.Reason, took)
+}
+
+// decide decides the given services anew and records what that changes.
+func (d *director) decide(services []*service) {
+	in := plan.Input{
+		Now:      time.Now(),
+		Health:   d.health,
+		Withhold: d.suspicion.withholds(),
+		Finish:   d.finishing,
+	}
+	for _, s := range services {
+		after := plan.Decide(s.virtual, s.state, in)
+		d.recordChanges(s, after)
+		if after.Quorum != s.state.Quorum || s.since.IsZero() {
+			s.since = in.Now
+		}
+		s.state = after
+	}
+}
+
+func (d *director) health(id lvs.CheckID) plan.Health {
+	c := d.checks[id]
+	if c == nil {
+		return plan.Health{}
+	}
+	return plan.Health{Verdict: c.status.Verdict, Since: c.status.Since, Weight: c.weight}
+}
+
+// publish gives out the table if it is not the one that was given out last.
+func (d *director) publish(always bool) {
+	changed := always || len(d.table) != len(d.services)
+	next := make(lvs.Table, len(d.services))
+	for _, s := range d.services {
+		key := s.virtual.Key
+		had, there := d.table[key]
+		if there && plan.Equal(had, s.state.Entry) {
+			next[key] = had
+			continue
+		}
+		next[key] = s.state.Entry
+		changed = true
+	}
+	if changed {
+		d.table = next
+		d.out.Table(next)
+	}
+}
+
+// becomeReady tells once that the table is worth relying on: every check has been tried, or what the kernel held of
+// every service was taken over.
+func (d *director) becomeReady(adopted bool) {
+	if d.ready {
+		return
+	}
+	if !adopted {
+		for _, c := range d.checks {
+			if c.count == 0 {
+				return
+			}
+		}
+	}
+	d.ready = true
+	d.out.Ready()
+}
+
+// untilNext is how long nothing will change by itself.
+func (d *director) untilNext() time.Duration {
+	next := d.suspicion.next()
+	for _, s := range d.services {
+		if n := s.state.Next; !n.IsZero() && (next.IsZero() || n.Before(next)) {
+			next = n
+		}
+	}
+	if next.IsZero() {
+		return time.Hour
+	}
+	return time.Until(next)
+}
+
+// wake does what is due by the clock alone.
+func (d *director) wake(now time.Time) {
+	ask, changed := d.suspicion.wake(now)
+	if ask {
+		d.out.Probe(d.config.Suspect.Probe)
+	}
+	d.doubt(changed)
+	var due []*service
+	for _, s := range d.services {
+		if n := s.state.Next; !n.IsZero() && !n.After(now) {
+			due = append(due, s)
+		}
+	}
+	d.decide(due)
+	d.publish(false)
+}
+
+// doubt tells of a change of suspicion and decides everything anew for it.
+func (d *director) doubt(changed bool) {
+	if !changed {
+		return
+	}
+	suspected, words := d.suspicion.state()
+	from, to := "sure of itself", "suspects itself"
+	if !suspected {
+		from, to = to, from
+	}
+	d.record(audit.Entry{Event: audit.EventSuspect, Actor: actorLvsd, From: from, To: to, Reason: words})
+	d.out.Doubt(suspected, words)
+	d.decide(d.services)
+	d.publish(false)
+}
+
+// finish gives out the table to be left behind: no weight half-way up.
+func (d *director) finish() {
+	d.finishing = true
+	d.decide(d.services)
+	d.publish(false)
+}
+
+// verdicts are what is worth keeping over a restart.
+func (d *director) verdicts() map[lvs.CheckID]Known {
+	known := make(map[lvs.CheckID]Known, len(d.checks))
+	for id, c := range d.checks {
+		if c.status.Verdict != lvs.Unknown {
+			known[id] = Known{Verdict: c.status.Verdict, Since: c.status.Since}
+		} else if c.status.Seed != lvs.Unknown {
+			known[id] = Known{Verdict: c.status.Seed}
+		}
+	}
+	return known
+}
