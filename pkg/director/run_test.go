@@ -302,9 +302,7 @@ func TestReload(t *testing.T) {
 		if n := w.tableCount() - tables; n != 20 {
 			t.Errorf("%d tables, want one a reload", n)
 		}
-		w.apply(w.config("AC", "B")) // B leaves s0 at once, C has no verdict yet, A is not disturbed
-		w.want("80:A 81:B")          // the check of B goes on, so what is known of it holds for s1 too
-		w.pass(time.Second)
+		w.apply(w.config("AC", "B")) // the check of B goes on, so what is known of it holds for s1 at once; C is tried at once
 		w.want("80:AC 81:B")
 		w.apply(w.config())
 		w.want("")
