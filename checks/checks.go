@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -33,8 +34,12 @@ type FieldError struct {
 // Error gives "key: what is wrong".
 func (e FieldError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err) }
 
+// Unwrap gives what is wrong.
+func (e FieldError) Unwrap() error { return e.Err }
+
 // Target is whom a try asks, and how its packets leave this host.
 type Target struct {
+	Check          string // name of the check in the configuration, for kinds that run programs
 	Addr           netip.AddrPort
 	Mark           uint32        // SO_MARK of the probe's socket; 0 is none
 	Source         netip.Addr    // own address to send from; zero is the kernel's choice
@@ -104,7 +109,15 @@ type Result struct {
 const HeadSize = 512
 
 // kinds are the check types and their defaults, by the name that `type` gives them.
-var kinds = map[string]func() Checker{}
+var kinds = map[string]func() Checker{
+	"http": func() Checker { return &HTTP{Path: "/", Method: "GET", Status: "200-399", MaxBody: "64KB"} },
+	"https": func() Checker {
+		return &HTTPS{HTTP: HTTP{Path: "/", Method: "GET", Status: "200-399", MaxBody: "64KB"}, TLS: TLS{Verify: true}}
+	},
+	"script": func() Checker { return &Script{} },
+	"tcp":    func() Checker { return &TCP{} },
+	"tls":    func() Checker { return &TLS{Verify: true} },
+}
 
 // New makes the Checker of a type with its defaults, and reports whether there is such a type.
 func New(kind string) (Checker, bool) {
@@ -113,6 +126,19 @@ func New(kind string) (Checker, bool) {
 		return nil, false
 	}
 	return f(), true
+}
+
+// Keys lists the keys that a Checker's table may have beside those that all checks share, sorted: the toml tags of its
+// struct and of those that it embeds.
+func Keys(c Checker) []string {
+	var keys []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(c).Elem()) {
+		if key, ok := f.Tag.Lookup("toml"); ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Kinds lists the check types, sorted.
