@@ -52,13 +52,23 @@ type Probed struct {
 
 // Outputs are where things go. None may block.
 type Outputs struct {
-	Table    func(lvs.Table)                    // what the kernel should hold of the configured services
+	Table    func(t lvs.Table, cause string)    // what the kernel should hold of the configured services
 	Ready    func()                             // once, after the Table that is worth being called ready for
 	Record   func(audit.Entry)                  // what was decided
 	Verdicts func(map[lvs.CheckID]Known)        // what to remember over a restart, when it changed
 	Probe    func(addrs []netip.Addr)           // ask whether these neighbours, or the gateways, answer; see Probed
 	Doubt    func(suspected bool, words string) // the director began or ceased to suspect itself
 }
+
+// What a Table or an audit entry was caused by.
+const (
+	CauseStart   = "start"
+	CauseReload  = "reload"
+	CauseCheck   = "check"
+	CauseSuspect = "suspect"
+	CauseClock   = "slow start"
+	CauseStop    = "stop"
+)
 
 // Known is a verdict worth keeping over a restart.
 type Known struct {

@@ -10,12 +10,6 @@ import (
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
-// Who caused what is recorded here.
-const (
-	actorCheck = "check"
-	actorLvsd  = "lvsd"
-)
-
 func (d *director) record(e audit.Entry) {
 	e.Time = time.Now()
 	d.out.Record(e)
@@ -35,13 +29,13 @@ func (d *director) recordChanges(s *service, after plan.State) {
 			continue
 		}
 		d.record(audit.Entry{
-			Event: audit.EventServer, Actor: actorCheck, Service: s.virtual.Name, Virtual: s.virtual.Key.String(),
+			Event: audit.EventServer, Actor: d.cause, Service: s.virtual.Name, Virtual: s.virtual.Key.String(),
 			Server: st.Addr.String(), From: from, To: to, Reason: d.reason(s, st, after),
 		})
 	}
 	if after.Quorum != s.state.Quorum && (s.state.Quorum != plan.Pending || after.Quorum == plan.Lost) {
 		d.record(audit.Entry{
-			Event: audit.EventService, Actor: actorCheck, Service: s.virtual.Name, Virtual: s.virtual.Key.String(),
+			Event: audit.EventService, Actor: d.cause, Service: s.virtual.Name, Virtual: s.virtual.Key.String(),
 			From: s.state.Quorum.String(), To: after.Quorum.String(),
 			Reason: fmt.Sprintf("weight %d in service, quorum %d", after.Weight, s.virtual.Quorum),
 		})

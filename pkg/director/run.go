@@ -55,6 +55,7 @@ type director struct {
 	services        []*service
 	table           lvs.Table
 	suspicion       suspicion
+	cause           string // of what is being decided
 	ready           bool
 	finishing       bool
 }
@@ -91,8 +92,9 @@ func (c *check) last() *Try {
 
 // configure takes a new configuration over the old one. Services and checks that stay keep what is known of them.
 func (d *director) configure(c Config) {
+	first := d.loaded.IsZero()
 	d.config, d.loaded = c, time.Now()
-	adopted := len(d.services) == 0 && len(c.Services) > 0
+	adopted := first && len(c.Services) > 0
 	old := make(map[lvs.Key]*service, len(d.services))
 	for _, s := range d.services {
 		old[s.virtual.Key] = s
@@ -126,6 +128,10 @@ func (d *director) configure(c Config) {
 	clear(d.before)
 	d.suspicion.configure(c, d.checks)
 	d.table = lvs.Table{}
+	d.cause = CauseReload
+	if first {
+		d.cause = CauseStart
+	}
 	d.decide(d.services)
 	d.publish(true)
 	d.becomeReady(adopted || len(c.Services) == 0)
@@ -180,6 +186,7 @@ func (d *director) take(batch []health.Report) {
 				list = append(list, s)
 			}
 		}
+		d.cause = CauseCheck
 		d.decide(list)
 		d.publish(false)
 	}
@@ -195,7 +202,7 @@ func (d *director) note(c *check, r health.Report) (changed bool) {
 		c.unasked++
 		if previous == nil || previous.Outcome != checks.NotAsked {
 			d.record(audit.Entry{
-				Event: audit.EventCheck, Actor: actorCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
+				Event: audit.EventCheck, Actor: CauseCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
 				To: checks.NotAsked.String(), Error: r.Result.Reason,
 			})
 		}
@@ -213,7 +220,7 @@ func (d *director) note(c *check, r health.Report) (changed bool) {
 	}
 	if c.status.Verdict != was.Verdict {
 		d.record(audit.Entry{
-			Event: audit.EventCheck, Actor: actorCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
+			Event: audit.EventCheck, Actor: CauseCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
 			From: was.Verdict.String(), To: c.status.Verdict.String(), Reason: evidence(c, r),
 		})
 		return true
@@ -276,7 +283,7 @@ func (d *director) publish(always bool) {
 	}
 	if changed {
 		d.table = next
-		d.out.Table(next)
+		d.out.Table(next, d.cause)
 	}
 }
 
@@ -324,6 +331,7 @@ func (d *director) wake(now time.Time) {
 			due = append(due, s)
 		}
 	}
+	d.cause = CauseClock
 	d.decide(due)
 	d.publish(false)
 }
@@ -338,15 +346,16 @@ func (d *director) doubt(changed bool) {
 	if !suspected {
 		from, to = to, from
 	}
-	d.record(audit.Entry{Event: audit.EventSuspect, Actor: actorLvsd, From: from, To: to, Reason: words})
+	d.record(audit.Entry{Event: audit.EventSuspect, Actor: CauseSuspect, From: from, To: to, Reason: words})
 	d.out.Doubt(suspected, words)
+	d.cause = CauseSuspect
 	d.decide(d.services)
 	d.publish(false)
 }
 
 // finish gives out the table to be left behind: no weight half-way up.
 func (d *director) finish() {
-	d.finishing = true
+	d.finishing, d.cause = true, CauseStop
 	d.decide(d.services)
 	d.publish(false)
 }

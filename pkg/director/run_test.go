@@ -104,7 +104,7 @@ func (w *world) apply(c Config) { w.configs <- c; w.mon.Set(c.Checks) }
 func (w *world) outputs() Outputs {
 	locked := func(f func()) { w.mu.Lock(); defer w.mu.Unlock(); f() }
 	return Outputs{
-		Table: func(t lvs.Table) { locked(func() { w.table = t; w.tables++ }) },
+		Table: func(t lvs.Table, _ string) { locked(func() { w.table = t; w.tables++ }) },
 		Ready: func() { locked(func() { w.ready = append(w.ready, time.Since(w.start)) }) },
 		Record: func(e audit.Entry) {
 			locked(func() {
