@@ -21,6 +21,17 @@ type startResult struct {
 // thread that forked it. The goroutine therefore never unlocks its thread.
 func start(c Command, out *os.File, result chan<- startResult) {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread cannot end, and shows in /proc as the whole process. Holding it sends the work to another.
+		defer runtime.UnlockOSThread()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			start(c, out, result)
+		}()
+		<-done
+		return
+	}
 	p, err := launch(c, out)
 	result <- startResult{p, err}
 }
