@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -37,24 +38,11 @@ const (
 	retryFor   = 3 * time.Second
 )
 
-// Client asks a running lvsd. It keeps no connection.
-type Client struct {
-	socket string
-	http   *http.Client
-}
+// Client asks a running lvsd, each time over a connection of its own.
+type Client struct{ socket string }
 
 // NewClient makes a client of a socket; nothing is asked yet.
-func NewClient(socket string) *Client {
-	return &Client{socket: socket, http: &http.Client{
-		Timeout: clientWait,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-			},
-		},
-	}}
-}
+func NewClient(socket string) *Client { return &Client{socket: socket} }
 
 // Ping asks for a sign of life and gives the version of the daemon.
 func (c *Client) Ping(ctx context.Context) (string, error) {
@@ -92,11 +80,13 @@ func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
 
 // ask asks once, and again while the daemon has no place for a caller; a request that it had no place for is not done.
 func (c *Client) ask(ctx context.Context, method, path string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, clientWait)
+	defer cancel()
 	end := time.Now().Add(retryFor)
 	for {
 		code, body, err := c.send(ctx, method, path)
-		busy := code == http.StatusServiceUnavailable || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
-		if busy && (method == http.MethodGet || err == nil) && time.Now().Before(end) && ctx.Err() == nil {
+		busy := code == http.StatusServiceUnavailable || err != nil && method == http.MethodGet && cut(err)
+		if busy && time.Now().Before(end) && ctx.Err() == nil {
 			time.Sleep(retryEvery)
 			continue
 		}
@@ -107,14 +97,28 @@ func (c *Client) ask(ctx context.Context, method, path string, answer any) error
 	}
 }
 
+// cut tells whether a connection ended before its answer did.
+func cut(err error) bool {
+	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// send makes one request. It does without http.Transport, which takes the answer of a daemon that has no place, given
+// before the request came, for a fault.
 func (c *Client) send(ctx context.Context, method, path string) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://lvsd"+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	resp, err := c.http.Do(req)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	if err != nil {
 		return 0, nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	wrote := req.Write(conn)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return 0, nil, errors.Join(context.Cause(ctx), err, wrote)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
@@ -152,11 +156,11 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, unix.EAGAIN):
 		return fmt.Errorf("%w: too many callers wait on %s", ErrNoAnswer, c.socket)
 	}
-	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
-		return fmt.Errorf("%w: nothing on %s in time", ErrNoAnswer, c.socket)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, context.Canceled)
 	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: nothing on %s in time", ErrNoAnswer, c.socket)
 	}
 	return fmt.Errorf("%w on %s: %w", ErrNoAnswer, c.socket, err)
 }
