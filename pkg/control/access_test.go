@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +58,7 @@ func become(uid, gid int, groups []int) error {
 	for i, g := range groups {
 		list[i] = uint32(g)
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), addressOf(list), 0); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&list[0])), 0); errno != 0 {
 		return fmt.Errorf("set groups: %w", errno)
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), uintptr(gid), uintptr(gid)); errno != 0 {
@@ -134,7 +136,7 @@ func TestCallerIsToldToBackend(t *testing.T) {
 	callers := make(chan Caller, 1)
 	b := plain()
 	reload := b.reload
-	b.reload = func(ctx contextT, by Caller) (*Reloaded, error) {
+	b.reload = func(ctx context.Context, by Caller) (*Reloaded, error) {
 		callers <- by
 		return reload(ctx, by)
 	}
@@ -153,7 +155,7 @@ func TestAllowCountsFromNowOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := contextWithCancel(t)
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, plain()) }()
 	for i, access := range []Access{{}, {Read: []string{"47115"}}, {Read: []string{"47116"}}} {
@@ -167,7 +169,7 @@ func TestAllowCountsFromNowOn(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if err := NewClient(socket).pingError(t); !errors.Is(err, ErrNoAnswer) {
+	if _, err := NewClient(socket).Ping(t.Context()); !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("after the end: %v", err)
 	}
 }

@@ -121,9 +121,6 @@ func (s *Server) routes(b Backend) http.Handler {
 // guard lets in who may, as many at once as memory allows, and writes what came of it.
 func (s *Server) guard(need right, do func(*http.Request, Caller) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// What is read of the request by now is all that is needed; a read deadline that passed later would end its
-		// context (net/http, conn.backgroundRead).
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		caller := r.Context().Value(callerKey{}).(Caller)
 		if err := s.access.Load().check(caller, need); err != nil {
 			reply(w, http.StatusForbidden, Problem{Message: err.Error()})

@@ -11,25 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-type contextT = context.Context
-
-func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
-	t.Helper()
-	return context.WithCancel(t.Context())
-}
-
-func addressOf(list []uint32) uintptr { return uintptr(unsafe.Pointer(&list[0])) }
-
-func (c *Client) pingError(t *testing.T) error {
-	t.Helper()
-	_, err := c.Ping(t.Context())
-	return err
-}
 
 func TestClient(t *testing.T) {
 	socket := serve(t, plain(), Access{})
@@ -105,22 +89,6 @@ func TestRequestsThatAreNone(t *testing.T) {
 		if err != nil || code != test.code || !strings.Contains(body, test.words) {
 			t.Errorf("%s %s: %d %s (%v), want %d and %q", test.method, test.path, code, body, err, test.code, test.words)
 		}
-	}
-}
-
-// A read deadline that passes while the backend works must not end its context.
-func TestSlowBackendIsWaitedFor(t *testing.T) {
-	b := plain()
-	b.status = func(ctx context.Context, _ netip.Addr) (*Status, error) {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(readTimeout + 500*time.Millisecond):
-			return &Status{}, nil
-		}
-	}
-	if _, err := NewClient(serve(t, b, Access{})).Status(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 
