@@ -1,5 +1,12 @@
 // Package audit keeps the record of what lvsd decided and did: one JSON object a line, in a file that it rotates. The
 // record is for people who ask afterwards why a server was out; it is not a log.
+//
+// Log writes it and never makes its callers wait. A batch of lines is one write(2), so what was handed to the kernel
+// outlives a kill -9 of the process; it is not synced to the disk, so the last seconds can go with a power cut. A line
+// that a full disk or a crash cut in half is closed with a newline before the next one, and Read reports it.
+//
+// Rotation is our own rather than a library's (timberjack, lumberjack): an append-only record needs O_APPEND, reopening,
+// repair of torn lines and a retry that keeps what could not be written, and those libraries have none of them.
 package audit
 
 import "time"
