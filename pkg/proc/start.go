@@ -107,15 +107,12 @@ func renounce() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("set no_new_privs: %w", err)
 	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("clear ambient capabilities: %w", err)
-	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
 		return fmt.Errorf("read capabilities: %w", err)
 	}
-	sets[0].Inheritable, sets[1].Inheritable = 0, 0
+	sets[0].Inheritable, sets[1].Inheritable = 0, 0 // what is not inheritable is not ambient either
 	if err := unix.Capset(&header, &sets[0]); err != nil {
 		return fmt.Errorf("clear inheritable capabilities: %w", err)
 	}
