@@ -46,7 +46,8 @@ type Key struct {
 // Is6 tells the family of the service.
 func (k Key) Is6() bool { return k.IPv6 || k.Addr.Addr().Is6() }
 
-// Compare orders keys as ipvsadm lists them: addressed services by protocol, address and port, then marks.
+// Compare orders keys: addressed services by protocol, address and port, then marks. It is the order in which things
+// are done; Table.Listed gives the one in which ipvsadm shows them.
 func (k Key) Compare(o Key) int {
 	return cmp.Or(
 		cmp.Compare(k.Mark, o.Mark),
