@@ -158,26 +158,21 @@ func checkPath(s string) error {
 	return nil
 }
 
-// checkHost accepts a name or address, with or without a port. Names are as DNS writes them.
+// checkHost accepts a name as DNS writes it or an address (IPv6 in brackets), with or without a port.
 func checkHost(s string) error {
-	if s == "" {
+	if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
+		return fmt.Errorf("write an IPv6 address in brackets: [%s]", clip(s, 80))
+	}
+	if s == "" || isName(s) {
 		return nil
 	}
-	name := s
-	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err != nil {
-		if host, port, err := net.SplitHostPort(s); err == nil {
-			if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-				return fmt.Errorf("%q is not a port", clip(port, 40))
-			}
-			name = host
-		}
-	} else if strings.Contains(s, ":") && s[0] != '[' {
-		return fmt.Errorf("write an IPv6 address in brackets: [%s]", s)
-	} else {
-		return nil
-	}
-	if _, err := netip.ParseAddr(name); err != nil && !isName(name) {
+	if a, err := netip.ParseAddr(withoutPort(s)); !isName(withoutPort(s)) && (err != nil || a.Zone() != "") {
 		return fmt.Errorf("%q is not a host name", clip(s, 80))
+	}
+	if _, port, err := net.SplitHostPort(s); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("%q is not a port", clip(port, 40))
+		}
 	}
 	return nil
 }

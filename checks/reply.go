@@ -99,7 +99,7 @@ func (y *try) broken(ctx context.Context, in *reply, err error) Result {
 		return y.bad("reply is too long: no end of header or chunks in %d bytes", y.received)
 	case in.err != nil && y.received == 0:
 		return y.bad("connection closed without a reply (%s)", y.progress())
-	case in.err != nil && errors.Is(err, io.ErrUnexpectedEOF):
+	case in.err != nil: // the parser wanted more, and nothing more came
 		return y.bad("reply cut short by the server (%s)", y.progress())
 	}
 	return y.bad("not a proper HTTP reply: %v: %s", err, quote(y.result.Head))

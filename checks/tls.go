@@ -203,7 +203,7 @@ func notAfter(conn *tls.Conn, err error) time.Time {
 func (c *TLS) warning(end time.Time) string {
 	left := time.Until(end)
 	switch {
-	case end.IsZero() || left >= c.ready.warn:
+	case end.IsZero() || c.ready.warn == 0 || left >= c.ready.warn:
 		return ""
 	case left < 0:
 		return ", certificate ended " + end.UTC().Format(time.DateOnly)
@@ -218,5 +218,8 @@ func withoutPort(s string) string {
 	if host, _, err := net.SplitHostPort(s); err == nil {
 		return host
 	}
-	return strings.Trim(s, "[]")
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return s
 }

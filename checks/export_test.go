@@ -1,0 +1,21 @@
+package checks
+
+import (
+	"context"
+	"io"
+)
+
+// What tests in package checks_test look at from within.
+var (
+	HostOf      = hostOf
+	OutcomeOf   = outcomeOf
+	ParseStatus = parseStatus
+	ParseBody   = parseBody
+	OneLine     = oneLine
+)
+
+// Listen has c read a reply from r instead of a connection.
+func Listen(ctx context.Context, c *TCP, r io.Reader) Result { return c.listen(ctx, begin(ctx), r) }
+
+// Judge has h read a reply from r instead of a connection.
+func Judge(ctx context.Context, h *HTTP, r io.Reader) Result { return h.judge(ctx, begin(ctx), r) }
