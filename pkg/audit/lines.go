@@ -19,10 +19,9 @@ type lines struct {
 	r    *bufio.Reader
 	line []byte
 	long bool
-	size int64 // bytes read, up to the end of the last line given
 	n    int   // number of the last line given, from 1
 	new  bool  // line was given: what comes is another
-	read int64
+	read int64 // bytes of the stream
 }
 
 func newLines(r io.Reader) *lines {
@@ -38,9 +37,7 @@ func (l *lines) next() ([]byte, error) {
 	for {
 		b, err := l.r.ReadSlice('\n')
 		l.read += int64(len(b))
-		if len(l.line)+len(b) > maxRead {
-			l.long = true
-		} else {
+		if l.long = l.long || len(l.line)+len(b) > maxRead; !l.long {
 			l.line = append(l.line, b...)
 		}
 		switch {
@@ -49,7 +46,7 @@ func (l *lines) next() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		}
-		l.new, l.size = true, l.read
+		l.new = true
 		l.n++
 		if l.long {
 			return nil, errTooLong
@@ -59,11 +56,15 @@ func (l *lines) next() ([]byte, error) {
 }
 
 // rest gives the line that has begun but has no newline; nil if there is none.
-func (l *lines) rest() []byte {
-	if l.new || len(l.line) == 0 && !l.long {
-		return nil
+func (l *lines) rest() ([]byte, error) {
+	switch {
+	case l.new:
+		return nil, nil
+	case l.long:
+		return nil, errTooLong
+	default:
+		return l.line, nil
 	}
-	return l.line
 }
 
 // decode reads one line. Fields that it does not know are passed over.

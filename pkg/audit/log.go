@@ -51,7 +51,9 @@ type Log struct {
 	ended  chan struct{} // closed when the writer is gone
 
 	mu     sync.Mutex
-	status Status // but Waiting and Lost, which the inbox counts
+	status Status // but Upkeep, Waiting and Lost
+	rotate error  // of the last rotation
+	upkeep error  // of the last upkeep
 	failed error  // lines not written by Close
 }
 
@@ -107,6 +109,9 @@ func (l *Log) Reopen() { l.inbox.reopen() }
 func (l *Log) Status() Status {
 	l.mu.Lock()
 	s := l.status
+	if err := errors.Join(l.rotate, l.upkeep); err != nil {
+		s.Upkeep = err.Error()
+	}
 	l.mu.Unlock()
 	s.Waiting, s.Lost = l.inbox.count()
 	return s
@@ -151,10 +156,13 @@ func (l *Log) keptUp(err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.Upkeep = ""
-	if err != nil {
-		l.status.Upkeep = err.Error()
-	}
+	l.upkeep = err
+}
+
+func (l *Log) rotated(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rotate = err
 }
 
 func (l *Log) gaveUp(lines int, err error) {

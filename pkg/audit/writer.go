@@ -156,8 +156,9 @@ func (w *writer) ready(n int) error {
 		return nil
 	}
 	w.closeFile()
-	if err := putAside(w.config.File, now); err != nil {
-		w.log.keptUp(err) // the file grows on: a line too many is better than one too few
+	err := putAside(w.config.File, now)
+	w.log.rotated(err)
+	if err != nil { // the file grows on: a line too many is better than one too few
 		w.rotate = now.Add(time.Minute)
 	} else {
 		w.rotate = time.Time{}
