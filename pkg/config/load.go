@@ -1,0 +1,203 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// mostBytes bounds a file.
+const mostBytes = 32 << 20
+
+// Load reads a configuration and the files that it includes. The error is an *Errors that holds every mistake at once,
+// or says that the file cannot be read.
+func Load(path string) (*Config, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	r := newReport()
+	main := decode(&document{name: path, report: r}, text)
+	if main == nil {
+		_, err := r.finish()
+		return nil, err
+	}
+	docs := []*value{main}
+	for _, found := range findIncludes(main) {
+		text, err := readFile(found.path)
+		if err != nil {
+			found.at.fail("read %s: %v", found.path, cause(err))
+			continue
+		}
+		docs = append(docs, decode(&document{name: found.path, order: len(docs), report: r}, text))
+	}
+	c, err := compile(r, docs)
+	if err != nil {
+		return nil, err
+	}
+	if c.Name == "" {
+		if c.Name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("find the default of name: %w", err)
+		}
+		c.Director.Name = c.Name
+	}
+	return c, nil
+}
+
+// Source is a file that is already in memory.
+type Source struct {
+	Name string
+	Text []byte
+}
+
+// Parse is Load without reading the files: the first is the configuration, the others are what it includes. Name stays
+// empty where no file sets it. Checks look at the files and users that they name.
+func Parse(files ...Source) (*Config, error) {
+	r := newReport()
+	docs := make([]*value, len(files))
+	for i, f := range files {
+		docs[i] = decode(&document{name: f.Name, order: i, report: r}, f.Text)
+	}
+	return compile(r, docs)
+}
+
+// compile makes one configuration of several documents; nil stands for one with a syntax error. With such an error
+// nothing else is told: what is missing may be in what could not be read.
+func compile(r *report, docs []*value) (*Config, error) {
+	if slices.Contains(docs, nil) {
+		_, err := r.finish()
+		return nil, err
+	}
+	root := merge(docs)
+	checks := readChecks(root)
+	services := readServices(root, checks)
+	c := readGlobals(root)
+	c.Director.Services, c.Director.Checks = expand(services)
+	c.Checks = make(map[string]Check, len(checks))
+	for name, one := range checks {
+		c.Checks[name] = one.Check
+		if !one.used {
+			one.at.warn("no service uses this check")
+		}
+	}
+	if root.table["service"] == nil {
+		root.warn("there is no [[service]]: nothing is balanced")
+	}
+	for _, d := range docs {
+		c.Files = append(c.Files, d.doc.name)
+	}
+	var err error
+	if c.Warnings, err = r.finish(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// merge makes one table of several documents: services follow one another, checks stand side by side, anything else
+// may be in one of them only.
+func merge(docs []*value) *value {
+	root := &value{doc: docs[0].doc, line: 1, table: map[string]*value{}, asked: map[string]bool{}}
+	for _, d := range docs {
+		for key, inner := range d.table {
+			before := root.table[key]
+			switch {
+			case before == nil:
+				root.table[key] = inner
+			case key == "include":
+				inner.fail("an included file cannot include others")
+			case key == "service" && before.lists && inner.lists:
+				both := *before
+				both.list = slices.Concat(before.list, inner.list)
+				root.table[key] = &both
+			case key == "check" && before.table != nil && inner.table != nil:
+				root.table[key] = mergeChecks(before, inner)
+			default:
+				inner.fail("is set twice: also at %s", before.where())
+			}
+		}
+	}
+	if include := root.get("include"); include != nil && include.doc != docs[0].doc {
+		include.fail("an included file cannot include others")
+	}
+	return root
+}
+
+// mergeChecks makes one table of two, in which no name may be twice.
+func mergeChecks(a, b *value) *value {
+	both := *a
+	both.table = make(map[string]*value, len(a.table)+len(b.table))
+	for name, c := range a.table {
+		both.table[name] = c
+	}
+	for name, c := range b.table {
+		if before := a.table[name]; before != nil {
+			c.fail("is defined twice: also at %s", before.where())
+			continue
+		}
+		both.table[name] = c
+	}
+	return &both
+}
+
+// included is a file that an element of include names.
+type included struct {
+	path string
+	at   *value
+}
+
+// findIncludes gives the files that include names, in its order and those of one pattern sorted, each once.
+func findIncludes(main *value) []included {
+	var found []included
+	for _, e := range main.elements("include") {
+		pattern, ok := e.asText()
+		if !ok {
+			continue
+		}
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(globQuote(filepath.Dir(main.doc.name)), pattern)
+		}
+		paths, err := filepath.Glob(pattern)
+		switch {
+		case err != nil:
+			e.fail("%q is not a pattern: %v", clip(pattern), err)
+		case len(paths) == 0 && !strings.ContainsAny(e.data.(string), `*?[`):
+			e.fail("there is no such file: %s", pattern)
+		}
+		for _, p := range paths {
+			if !slices.ContainsFunc(found, func(f included) bool { return f.path == p }) {
+				found = append(found, included{p, e})
+			}
+		}
+	}
+	return found
+}
+
+// globQuote makes a pattern that matches a path as it is.
+func globQuote(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	text, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(text) > mostBytes {
+		err = fmt.Errorf("%s is longer than %d MB", path, mostBytes>>20)
+	}
+	return text, err
+}
+
+// cause gives what is behind an error about a path, where the path is told already.
+func cause(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
