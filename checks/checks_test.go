@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
@@ -127,6 +128,16 @@ func TestParseUnits(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("size %q: %d, want %d", in, got, want)
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	for in, want := range map[time.Duration]string{
+		1999999321: "2s", 299_998_000: "300ms", 1_249_999_999: "1.25s", time.Minute: "1m0s", 9_999_990: "10ms", 5: "5ns", 0: "0s",
+	} {
+		if got := checks.Short(in).String(); got != want {
+			t.Errorf("%d: %s, want %s", in, got, want)
 		}
 	}
 }

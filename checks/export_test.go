@@ -12,6 +12,7 @@ var (
 	ParseStatus = parseStatus
 	ParseBody   = parseBody
 	OneLine     = oneLine
+	Short       = short
 )
 
 // Listen has c read a reply from r instead of a connection.

@@ -42,20 +42,16 @@ func TestScript(t *testing.T) {
 		{"12 is not good by itself", "exit 12", false, checks.BadAnswer, "exit 12", nil},
 		{"own fault", "kill -SEGV $$", true, checks.BadAnswer, "script was killed by signal 11 (segmentation fault)", nil},
 		{"killed by somebody", "kill -KILL $$", true, checks.NotAsked, "script was killed by signal 9 (killed) by someone on this host", nil},
-		{"late", "echo begun; sleep 60", true, checks.NoAnswer, "script did not end within 400ms, killed: begun", nil},
-		{"late and deaf", "trap '' TERM; sleep 60; exit 0", false, checks.NoAnswer, "script did not end within 400ms, killed", nil},
+		{"late", "echo begun; sleep 60", true, checks.NoAnswer, "script did not end within 300ms, killed: begun", nil},
+		{"late and deaf", "trap '' TERM; sleep 60; exit 0", false, checks.NoAnswer, "script did not end within 300ms, killed", nil},
 		{"leaves a child", "sleep 60 & echo gone", false, checks.Good, "exit 0: gone", nil},
-		{"prints without end", "exec yes", false, checks.NoAnswer, "script did not end within 400ms, killed: y", nil},
+		{"prints without end", "exec yes", false, checks.NoAnswer, "script did not end within 300ms, killed: y", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			limit := time.Minute
-			if tt.is == checks.NoAnswer {
-				limit = 400 * time.Millisecond
-			}
 			c := shell(tt.script)
 			c.WeightFromExit = tt.weight
-			r := try(t, ready(t, c), app, limit)
+			r := try(t, ready(t, c), app, enough(tt.is))
 			want(t, r, tt.is, tt.reason)
 			if (r.Weight == nil) != (tt.asks == nil) || (r.Weight != nil && *r.Weight != *tt.asks) {
 				t.Errorf("weight %v, want %v", r.Weight, tt.asks)

@@ -13,7 +13,6 @@ import (
 )
 
 func TestTCP(t *testing.T) {
-	const limit = 300 * time.Millisecond
 	say := func(s string) func(net.Conn) {
 		return func(c net.Conn) { _, _ = io.WriteString(c, s) }
 	}
@@ -46,7 +45,7 @@ func TestTCP(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := try(t, ready(t, &tt.check), checks.Target{Addr: serve(t, tt.server)}, limit)
+			r := try(t, ready(t, &tt.check), checks.Target{Addr: serve(t, tt.server)}, enough(tt.is))
 			want(t, r, tt.is, tt.reason)
 		})
 	}

@@ -91,12 +91,12 @@ func (y *try) progress() string {
 	return strings.Join(steps, ", ")
 }
 
-// short drops the digits of a time that nobody reads.
+// short rounds the time that was left at the start up to what the configuration will have said: to a hundredth of its
+// power of ten, so that 1.9996s is 2s.
 func short(d time.Duration) time.Duration {
-	for _, unit := range []time.Duration{time.Millisecond, time.Microsecond} {
-		if d >= 10*unit {
-			return d.Round(unit)
-		}
+	unit := time.Duration(1)
+	for unit <= d/1000 {
+		unit *= 10
 	}
-	return d
+	return (d + unit - 1) / unit * unit
 }

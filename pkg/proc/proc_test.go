@@ -120,7 +120,7 @@ func TestDeadline(t *testing.T) {
 			c := shell(tt.script)
 			c.Grace = tt.grace
 			began := time.Now()
-			r := within(t, 300*time.Millisecond, c)
+			r := within(t, 500*time.Millisecond, c)
 			if r.End != proc.TimedOut || string(r.Output) != tt.output {
 				t.Errorf("%s with output %q, want killed at the deadline with %q", r, r.Output, tt.output)
 			}
@@ -150,7 +150,7 @@ func TestTheGroupDies(t *testing.T) {
 		"at the deadline": "sh -c 'sleep 60 & echo $!; wait' & wait",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := within(t, 500*time.Millisecond, shell(script))
+			r := within(t, time.Second, shell(script))
 			pid, err := strconv.Atoi(strings.TrimSpace(string(r.Output)))
 			if err != nil {
 				t.Fatalf("%s with output %q: %v", r, r.Output, err)
