@@ -65,7 +65,7 @@ func archives(path string) ([]archive, error) {
 		stamp, half := strings.CutSuffix(rest, halfSuffix)
 		stamp, gz := strings.CutSuffix(stamp, gzipSuffix)
 		t, err := time.Parse(stampForm, stamp)
-		if err != nil || t.Format(stampForm) != stamp {
+		if err != nil {
 			continue
 		}
 		list = append(list, archive{path: filepath.Join(filepath.Dir(path), entry.Name()), stamp: t, gz: gz, half: half})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -267,7 +268,7 @@ func TestMaxAge(t *testing.T) {
 	write(gone, Entry{Time: old.Add(-time.Hour), Event: EventCheck, Reason: "gone"})
 	write(kept, Entry{Time: old, Event: EventCheck, Reason: "kept"})
 	write(file, Entry{Time: old.Add(time.Hour), Event: EventCheck, Reason: "put aside"})
-	half := gone + halfSuffix
+	half := kept + halfSuffix
 	if err := os.WriteFile(half, []byte("x"), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,15 @@ func TestRotationByOthers(t *testing.T) {
 	}
 	l.Reopen()
 	until(t, "a new file", func() bool { _, err := os.Stat(file); return err == nil })
-	record(l, 20, 30)
+	record(l, 20, 25)
+	settled(t, l)
+	if err := os.Rename(file, file+".0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o640); err != nil { // logrotate's create
+		t.Fatal(err)
+	}
+	record(l, 25, 30)
 	settled(t, l)
 	wantRead(t, file, numbers(0, 30))
 
@@ -311,7 +320,7 @@ func TestRotationByOthers(t *testing.T) {
 	}
 	record(l, 30, 40)
 	settled(t, l)
-	wantRead(t, file, slices.Concat(numbers(0, 20), numbers(30, 40)))
+	wantRead(t, file, slices.Concat(numbers(0, 25), numbers(30, 40)))
 	b, err := os.ReadFile(file)
 	if err != nil || strings.ContainsRune(string(b), 0) {
 		t.Errorf("truncated file: %v, %q", err, b)
@@ -383,6 +392,42 @@ func TestRetriesByItself(t *testing.T) {
 	}
 	settled(t, l)
 	wantRead(t, file, numbers(0, 3))
+}
+
+// TestErrorIsNotWaitedOut comes when the next attempt is seconds away: neither Reopen nor Close waits for it.
+func TestErrorIsNotWaitedOut(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "later")
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(Config{File: filepath.Join(dir, "audit.log")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lagging := func() time.Time {
+			time.Sleep(time.Hour + time.Millisecond)
+			synctest.Wait()
+			if s := l.Status(); s.Error == "" {
+				t.Fatalf("status %+v", s)
+			}
+			return time.Now()
+		}
+		since := lagging()
+		if err := os.Mkdir(dir, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		l.Reopen()
+		synctest.Wait()
+		if s := l.Status(); s.Error != "" || !time.Now().Equal(since) {
+			t.Errorf("after Reopen: %+v, %v later", s, time.Since(since))
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		record(l, 0, 3)
+		since = lagging()
+		if err := closeLog(t, l); err == nil || !strings.Contains(err.Error(), "3 lines not written") || !time.Now().Equal(since) {
+			t.Errorf("Close: %v, %v later", err, time.Since(since))
+		}
+	})
 }
 
 func TestCloseGivesUp(t *testing.T) {

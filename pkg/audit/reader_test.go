@@ -100,7 +100,9 @@ func TestReadDamaged(t *testing.T) {
 	if err := os.WriteFile(file+".1.gz", b[:len(b)/2], 0o640); err != nil {
 		t.Fatal(err)
 	}
-	put(t, file+".2.gz", nil, 0)
+	if err := os.Chtimes(file+".1.gz", time.Time{}, noon); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(file+".2.gz", []byte("this is not gzip"), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +132,11 @@ func TestReadDamaged(t *testing.T) {
 	}
 	if !cmp.Equal(bad, []int{3, 4, 5, 6, 8}) {
 		t.Errorf("bad lines %v", bad)
+	}
+	for _, err := range Read(file, Filter{Since: noon.Add(time.Hour)}) {
+		if err == nil || !strings.Contains(err.Error(), "gzip: invalid header") {
+			t.Errorf("read of files that ended before what is wanted: %v", err)
+		}
 	}
 	// The half of a compressed file may end in the middle of a line.
 	if s := strings.Join(other, "\n"); !strings.Contains(s, "gzip: invalid header") || !strings.Contains(s, "unexpected EOF") {
@@ -251,8 +258,9 @@ func TestFollowByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(minutes(12, 13)) // to the renamed file
+	write([]byte(`{"time`))
 	put(t, file, minutes(13, 15), 14)
-	wantFollowed(t, out, numbers(12, 15))
+	wantFollowed(t, out, []string{"12", "error: read " + file + ": line 3: unexpected end of JSON input", "13", "14"})
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
