@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -172,7 +173,7 @@ func codeOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// problemOf tells an error, and one by one those that it holds.
+// problemOf tells an error, and one by one those that it holds, or its lines if they are several.
 func problemOf(err error) Problem {
 	p := Problem{Message: err.Error()}
 	if many, ok := errors.AsType[interface {
@@ -182,6 +183,8 @@ func problemOf(err error) Problem {
 		for _, e := range many.Unwrap() {
 			p.Errors = append(p.Errors, e.Error())
 		}
+	} else if strings.Contains(p.Message, "\n") {
+		p.Errors = strings.Split(p.Message, "\n")
 	}
 	return p
 }

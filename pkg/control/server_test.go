@@ -58,6 +58,9 @@ func TestErrorsOfBackend(t *testing.T) {
 	if diff := cmp.Diff([]string{"lvsd.toml:3: first", "lvsd.toml:9: second"}, refused.Errors); diff != "" {
 		t.Errorf("Reload's errors (-want +got):\n%s", diff)
 	}
+	if p := problemOf(errors.New("lvsd.toml:1: one\nlvsd.toml:2: two")); !cmp.Equal(p.Errors, []string{"lvsd.toml:1: one", "lvsd.toml:2: two"}) {
+		t.Errorf("an error of two lines: %q", p.Errors)
+	}
 	_, err = c.Status(t.Context())
 	if !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), "no such device") {
 		t.Errorf("Status: %v", err)
