@@ -54,3 +54,11 @@ func raiseMapCount() error {
 	}
 	return nil
 }
+
+// makeModuleDir makes /lib/modules, which a machine may lack whose kernel has no modules: init.sh mounts on it.
+func makeModuleDir() error {
+	if err := os.MkdirAll("/lib/modules", 0o755); err != nil {
+		return fmt.Errorf("make a place for the kernel's modules: %w", err)
+	}
+	return nil
+}

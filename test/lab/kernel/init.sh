@@ -18,6 +18,7 @@ if [ -n "$uml" ]; then
 	echo lab >/proc/sys/kernel/hostname
 	ulimit -n 65536
 fi
+mount --make-rshared / # what a test mounts later is seen by the processes of its hosts
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock
 mkdir -m 1777 /run/tmp

@@ -27,7 +27,7 @@ func (j Job) RunUML(ctx context.Context) (status int, err error) {
 	if _, err := os.Stat(umlPath); err != nil {
 		return 0, fmt.Errorf("boot lab kernel: %w (Debian's package user-mode-linux; `make deps` installs it)", err)
 	}
-	if err := raiseMapCount(); err != nil {
+	if err := errors.Join(raiseMapCount(), makeModuleDir()); err != nil {
 		return 0, fmt.Errorf("boot lab kernel: %w", err)
 	}
 	p, err := j.prepare("uml")
