@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -25,7 +26,12 @@ type Host struct {
 // Host makes a machine without interfaces.
 func (n *Net) Host(name string) *Host {
 	n.t.Helper()
-	return &Host{Name: name, net: n, ns: n.namespace(name), dir: n.t.TempDir()}
+	h := &Host{Name: name, net: n, ns: n.namespace(name), dir: n.t.TempDir()}
+	// Nobody speaks on the network unasked.
+	for _, parameter := range []string{"accept_dad", "accept_ra", "router_solicitations"} {
+		h.Sysctl("net.ipv6.conf.default."+parameter, "0")
+	}
+	return h
 }
 
 // Namespace is the name of the host's network namespace, as ip netns exec takes it.
@@ -63,7 +69,8 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return c, err
 }
 
-// AddAddress gives the host an address.
+// AddAddress gives the host an address, ready at once. One of IPv6 that is not a whole network's, /128, is not used as
+// the source of what the host itself sends: as a VIP should be.
 func (h *Host) AddAddress(device string, p netip.Prefix) {
 	h.net.t.Helper()
 	h.address("add", device, p, h.ns.nl.AddrReplace)
@@ -82,6 +89,9 @@ func (h *Host) address(verb, device string, p netip.Prefix, do func(netlink.Link
 		a := &netlink.Addr{IPNet: ipNet(p)}
 		if p.Addr().Is6() {
 			a.Flags = unix.IFA_F_NODAD
+			if p.IsSingleIP() {
+				a.PreferedLft, a.ValidLft = 0, math.MaxUint32 // seconds; the largest is for ever
+			}
 		}
 		err = do(link, a)
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,10 @@ func newNet(t T, label string) *Net {
 	n := &Net{t: t, label: label, home: home}
 	t.Cleanup(func() { _ = home.Close() })
 	n.wires = n.namespace("wires")
+	quiet := func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0) }
+	if err := n.wires.do(quiet); err != nil {
+		t.Fatalf("make network: %v", err)
+	}
 	return n
 }
 
