@@ -25,7 +25,7 @@ func (y *try) dial(ctx context.Context, t Target) (conn *net.TCPConn, release fu
 		return nil, nil, y.unconnected(ctx, t, err)
 	}
 	conn = c.(*net.TCPConn)
-	if conn.LocalAddr().String() == conn.RemoteAddr().String() {
+	if conn.LocalAddr().(*net.TCPAddr).AddrPort() == conn.RemoteAddr().(*net.TCPAddr).AddrPort() {
 		// The kernel chose the target's own port as ours: a simultaneous open with ourselves (RFC 9293 section 3.5).
 		_ = conn.Close()
 		return nil, nil, y.end(Refused, errnos[unix.ECONNREFUSED].words)

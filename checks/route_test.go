@@ -61,6 +61,12 @@ func TestUnreachable(t *testing.T) {
 	want(t, try(t, c, marked, limit), checks.Refused, "connection refused")
 	marked.Mark, marked.Interface = 8, "" // whose rule leads nowhere; bound to an interface, the kernel would take it as on-link
 	want(t, try(t, c, marked, limit), checks.NotAsked, "this host has no route to it")
+
+	// With one port to choose from the kernel connects a socket to itself. Nobody listens there.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40000"), 0); err != nil {
+		t.Fatal(err)
+	}
+	want(t, try(t, c, to("127.0.0.1:40000"), limit), checks.Refused, "connection refused")
 }
 
 // network sets up this host's network namespace, and a router in another one.
