@@ -1,0 +1,161 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/audit"
+	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/systemd"
+)
+
+// current is the configuration that holds, and how the last attempt to replace it went.
+type current struct {
+	mu      sync.Mutex
+	config  *config.Config
+	refused time.Time
+	errors  []string
+}
+
+func newCurrent(c *config.Config) *current { return &current{config: c} }
+
+func (c *current) get() *config.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config
+}
+
+func (c *current) set(next *config.Config) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config, c.refused, c.errors = next, time.Time{}, nil
+}
+
+func (c *current) refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused, c.errors = time.Now(), linesOf(err)
+}
+
+func (c *current) status() control.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return control.Config{Files: c.config.Files, Warnings: c.config.Warnings, Refused: c.refused, Errors: c.errors}
+}
+
+// linesOf gives the errors that an error holds, one each.
+func linesOf(err error) []string { return strings.Split(err.Error(), "\n") }
+
+type reloadRequest struct {
+	by    control.Caller
+	reply chan<- reloadReply // has room for it
+}
+
+type reloadReply struct {
+	done *control.Reloaded
+	err  error
+}
+
+// Reload reads the configuration anew for a caller of the control socket.
+func (d *daemon) Reload(ctx context.Context, by control.Caller) (*control.Reloaded, error) {
+	reply := make(chan reloadReply, 1)
+	select {
+	case d.reloads <- reloadRequest{by, reply}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reload: lvsd is busy: %w", context.Cause(ctx))
+	}
+	r := <-reply
+	return r.done, r.err
+}
+
+// reload takes over the configuration file as it is now, or refuses it whole. It runs in serve's goroutine, so that two
+// reloads never meet.
+func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
+	_ = systemd.Reloading()
+	defer func() { _ = systemd.Ready(d.summary()) }()
+	actor := director.CauseReload
+	if uid != nil {
+		actor = "operator"
+	}
+	old := d.config.get()
+	next, err := config.Load(d.options.Config)
+	if err != nil {
+		d.config.refuse(err)
+		d.recorder.record(audit.Entry{
+			Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "refused", Error: err.Error(),
+		})
+		return nil, err
+	}
+	done := &control.Reloaded{Changes: append(director.Describe(old.Director, next.Director), describe(old, next)...)}
+	done.Warnings = append(append([]string{}, next.Warnings...), needRestart(old, next)...)
+	if err := d.recorder.audit.Set(next.Audit); err != nil {
+		done.Warnings = append(done.Warnings, fmt.Sprintf("audit: %v; the record goes on as before", err))
+	}
+	if err := d.reader.setTimeouts(next.Timeouts); err != nil {
+		done.Warnings = append(done.Warnings, err.Error())
+	}
+	d.server.Allow(control.Access{Read: next.Control.Read, Admin: next.Control.Admin})
+	d.config.set(next)
+	d.recorder.reasons.configure(next.Director)
+	d.configs <- next.Director // first: what the monitors report of a check that it does not know is dropped
+	d.monitors.Set(next.Director.Checks)
+	for _, warning := range done.Warnings {
+		d.world.Log.Warn().Msg(warning)
+	}
+	what := "nothing changed"
+	if n := len(done.Changes); n > 0 {
+		what = fmt.Sprintf("%d changes: %s", n, joinBounded(done.Changes))
+	}
+	d.recorder.record(audit.Entry{Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "replaced", Reason: what})
+	return done, nil
+}
+
+// describe says what changes of the configuration outside the director's part.
+func describe(old, next *config.Config) []string {
+	var lines []string
+	if old.Audit != next.Audit {
+		lines = append(lines, "audit: changed")
+	}
+	if fmt.Sprint(old.Control.Read, old.Control.Admin) != fmt.Sprint(next.Control.Read, next.Control.Admin) {
+		lines = append(lines, "control: who may call changed")
+	}
+	if old.Timeouts != next.Timeouts {
+		lines = append(lines, "ipvs: timeouts changed")
+	}
+	return lines
+}
+
+// needRestart names what a reload cannot change.
+func needRestart(old, next *config.Config) []string {
+	var lines []string
+	add := func(key string, was, is any) {
+		if was != is {
+			lines = append(lines, fmt.Sprintf("%s: %v takes effect at the next restart; until then %v", key, is, was))
+		}
+	}
+	add("state", old.State, next.State)
+	add("control.socket", old.Control.Socket, next.Control.Socket)
+	add("resync", old.Resync, next.Resync)
+	return lines
+}
+
+// joinBounded joins lines with "; ", as many as one line of the record holds well.
+func joinBounded(lines []string) string {
+	const most = 20
+	text := ""
+	for i, line := range lines {
+		if i == most {
+			return fmt.Sprintf("%s; and %d more", text, len(lines)-most)
+		}
+		if i > 0 {
+			text += "; "
+		}
+		text += line
+	}
+	return text
+}

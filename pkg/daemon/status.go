@@ -1,0 +1,160 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/ipvs"
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// Status tells what is known now, with the kernel's table as it is now.
+func (d *daemon) Status(ctx context.Context, server netip.Addr) (*control.Status, error) {
+	snapshot, err := d.ask(ctx, director.Ask{Server: server, Tries: server.IsValid()})
+	if err != nil {
+		return nil, err
+	}
+	s := &control.Status{
+		Snapshot: *snapshot,
+		Kernel:   d.table.status(d.resync),
+		Audit:    d.auditStatus(),
+		Config:   d.config.status(),
+		Process: control.Process{
+			Version: d.world.Version, Go: runtime.Version(), PID: os.Getpid(), Goroutines: runtime.NumGoroutine(),
+		},
+	}
+	owned := d.table.ownedKeys()
+	if s.Table, err = d.reader.rows(owned, server); err != nil {
+		s.TableError = err.Error()
+	}
+	return s, nil
+}
+
+// ask asks the director.
+func (d *daemon) ask(ctx context.Context, ask director.Ask) (*director.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	reply := make(chan *director.Snapshot, 1)
+	ask.Reply = reply
+	select {
+	case d.asks <- ask:
+		return <-reply, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ask the director: %w", context.Cause(ctx))
+	}
+}
+
+func (d *daemon) auditStatus() control.Audit {
+	s := d.recorder.audit.Status()
+	return control.Audit{File: s.File, Error: s.Error, Failing: s.Since, Lost: uint64(s.Lost)}
+}
+
+// reader reads the kernel's table for status, on a handle of its own: the table loop never waits for a person.
+type reader struct {
+	open func() (ipvs.Kernel, error)
+
+	mu     sync.Mutex
+	kernel ipvs.Kernel
+}
+
+// timed is a kernel whose connection timeouts can be set.
+type timed interface{ SetTimeouts(ipvs.Timeouts) error }
+
+// setTimeouts sets how long the kernel keeps idle connections; zero leaves one as it is.
+func (r *reader) setTimeouts(t config.Timeouts) error {
+	if t == (config.Timeouts{}) {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ensure(); err != nil {
+		return err
+	}
+	k, ok := r.kernel.(timed)
+	if !ok {
+		return nil
+	}
+	if err := k.SetTimeouts(ipvs.Timeouts{TCP: t.TCP, TCPFin: t.TCPFin, UDP: t.UDP}); err != nil {
+		return fmt.Errorf("set connection timeouts: %w", err)
+	}
+	return nil
+}
+
+func (r *reader) ensure() error {
+	if r.kernel != nil {
+		return nil
+	}
+	kernel, err := r.open()
+	if err == nil {
+		r.kernel = kernel
+	}
+	return err
+}
+
+// rows reads the table, or with a valid server the services that have it, in the order of ipvsadm.
+func (r *reader) rows(owned map[lvs.Key]bool, server netip.Addr) ([]control.Virtual, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ensure(); err != nil {
+		return nil, err
+	}
+	services, err := r.kernel.Services()
+	if err != nil {
+		return nil, fmt.Errorf("read the IPVS table: %w", err)
+	}
+	rows := make([]control.Virtual, 0, len(services))
+	for _, key := range slices.SortedFunc(maps.Keys(services), lvs.Key.Compare) {
+		servers, err := r.kernel.Servers(key)
+		if errors.Is(err, ipvs.ErrNotFound) {
+			continue // it went while the table was read
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the IPVS table: %w", err)
+		}
+		row := control.VirtualOf(key, services[key], !owned[key])
+		found := !server.IsValid()
+		for addr, s := range servers {
+			found = found || addr.Addr() == server
+			row.Servers = append(row.Servers, control.RealOf(addr, s.Server, s.Connections))
+		}
+		slices.SortFunc(row.Servers, func(a, b control.Real) int { return a.Addr.Compare(b.Addr) })
+		if found {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// summary is the line that systemctl status shows.
+func (d *daemon) summary() string {
+	c := d.config.get()
+	return fmt.Sprintf("%d virtual services, %d checks, configuration of %s", len(c.Director.Services), len(c.Director.Checks),
+		time.Now().Format(time.DateTime))
+}
+
+// alive tells whether probes, director and table loop each still do their work.
+func (d *daemon) alive() error {
+	ctx, cancel := context.WithTimeout(context.Background(), watchdogPeriod)
+	defer cancel()
+	if err := d.monitors.Ping(ctx); err != nil {
+		return err
+	}
+	if _, err := d.ask(ctx, director.Ask{Server: netip.IPv4Unspecified()}); err != nil {
+		return err
+	}
+	if age, most := d.loop.Age(), 10*d.config.get().Resync+stuckAfter; age > most {
+		return fmt.Errorf("table loop: no turn ended for %v", age.Round(time.Second))
+	}
+	return nil
+}
