@@ -24,8 +24,9 @@ const (
 // check is one [check.NAME] as it was read.
 type check struct {
 	Check
-	at   *value
-	used bool
+	at     *value
+	used   bool
+	broken bool // it has errors: what comes of it is not to be judged
 }
 
 // readChecks reads all checks. One that has errors is there too, so that its users are not blamed.
@@ -35,13 +36,14 @@ func readChecks(root *value) map[string]*check {
 	for _, name := range slices.Sorted(maps.Keys(section.table)) {
 		at := section.get(name)
 		all[name] = &check{at: at}
-		if !at.isTable() {
-			continue
+		before := len(at.doc.report.problems)
+		if at.isTable() {
+			if err := checkName(name); err != nil {
+				at.fail("%v", err)
+			}
+			all[name].Check = readCheck(name, at)
 		}
-		if err := checkName(name); err != nil {
-			at.fail("%v", err)
-		}
-		all[name].Check = readCheck(name, at)
+		all[name].broken = slices.ContainsFunc(at.doc.report.problems[before:], isError)
 	}
 	return all
 }

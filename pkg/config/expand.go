@@ -88,7 +88,7 @@ func (x *expansion) members(s *service, key lvs.Key, list []server, taken map[ne
 			continue
 		}
 		if before := taken[addr]; before != nil {
-			one.at.fail("%s is also at line %d", one.addr, before.line)
+			one.at.fail("%v is also at line %d", addr, before.line)
 			continue
 		}
 		taken[addr] = one.at
@@ -122,7 +122,7 @@ func (x *expansion) probes(one *server, addr netip.AddrPort) []lvs.CheckID {
 	}
 	ids := make([]lvs.CheckID, 0, len(one.checks))
 	for _, u := range one.checks {
-		if u.check.at.blamed() || u.check.Name == "" {
+		if u.check.broken {
 			continue
 		}
 		id, spec, err := u.check.For(addr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -74,7 +75,7 @@ func decode(doc *document, text []byte) *value {
 	if bad, ok := errors.AsType[toml.ParseError](err); ok {
 		e.Line = bad.Position.Line
 		if bad.Message != "" {
-			e.Message = bad.Message
+			e.Message = strings.TrimSuffix(strings.ToLower(bad.Message[:1])+bad.Message[1:], ".")
 		}
 	}
 	doc.report.add(problem{Error: e, order: doc.order})

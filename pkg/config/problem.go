@@ -64,10 +64,7 @@ func (r *report) add(p problem) {
 	}
 }
 
-// failed tells whether anything is an error.
-func (r *report) failed() bool {
-	return slices.ContainsFunc(r.problems, func(p problem) bool { return !p.warning })
-}
+func isError(p problem) bool { return !p.warning }
 
 // finish gives the warnings, and an *Errors if there is any error.
 func (r *report) finish() (warnings []string, err error) {

@@ -51,7 +51,7 @@ func (s *service) readServers(checks map[string]*check) {
 	}
 	s.sorry = readServerList(at, "sorry", standard, checks)
 	tunnels := func(one server) bool { return one.set.Forward == lvs.Tunnel }
-	if t := at.table["tunnel"]; t != nil && standard.set.Forward != lvs.Tunnel && !slices.ContainsFunc(slices.Concat(s.servers, s.sorry), tunnels) {
+	if t := at.table["tunnel"]; t != nil && t.table != nil && standard.set.Forward != lvs.Tunnel && !slices.ContainsFunc(slices.Concat(s.servers, s.sorry), tunnels) {
 		t.fail(`means something only with forward = "tunnel"`)
 	}
 }
