@@ -100,7 +100,7 @@ func compile(r *report, docs []*value) (*Config, error) {
 // merge makes one table of several documents: services follow one another, checks stand side by side, anything else
 // may be in one of them only.
 func merge(docs []*value) *value {
-	root := &value{doc: docs[0].doc, line: 1, table: map[string]*value{}, asked: map[string]bool{}}
+	root := &value{doc: docs[0].doc, line: 1, table: map[string]*value{}}
 	for _, d := range docs {
 		for key, inner := range d.table {
 			before := root.table[key]
@@ -168,6 +168,10 @@ func findIncludes(main *value) []included {
 			e.fail("there is no such file: %s", pattern)
 		}
 		for _, p := range paths {
+			if p == filepath.Clean(main.doc.name) {
+				e.fail("%s includes itself", p)
+				continue
+			}
 			if !slices.ContainsFunc(found, func(f included) bool { return f.path == p }) {
 				found = append(found, included{p, e})
 			}

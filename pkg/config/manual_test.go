@@ -98,7 +98,7 @@ func gather(v *value, asked, there map[string]bool) {
 			return "check.*"
 		})
 	}
-	for key := range v.asked {
+	for _, key := range v.asked {
 		asked[kind(v.pathOf(key))] = true
 	}
 	for key, inner := range v.table {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -20,15 +19,19 @@ const never = 365 * 24 * time.Hour
 
 // get gives a key's value; nil if it is absent.
 func (v *value) get(key string) *value {
-	v.asked[key] = true
-	return v.table[key]
+	v.asked = append(v.asked, key)
+	inner := v.table[key]
+	if inner != nil {
+		inner.used = true
+	}
+	return inner
 }
 
 // done reports the keys that nobody asked for.
 func (v *value) done() {
 	for key, inner := range v.table {
-		if !v.asked[key] {
-			inner.fail("unknown key%s", didYouMean(key, slices.Collect(maps.Keys(v.asked))))
+		if !inner.used {
+			inner.fail("unknown key%s", didYouMean(key, slices.Clone(v.asked)))
 		}
 	}
 }
@@ -39,7 +42,7 @@ func (v *value) section(key string) *value {
 	if inner != nil && inner.isTable() {
 		return inner
 	}
-	return &value{doc: v.doc, up: v, key: key, line: v.line, asked: map[string]bool{}}
+	return &value{doc: v.doc, up: v, key: key, line: v.line}
 }
 
 func (v *value) isTable() bool {

@@ -29,7 +29,8 @@ type value struct {
 	list  []*value
 	lists bool // it is a list
 
-	asked map[string]bool
+	used  bool     // it was asked for
+	asked []string // keys of the table that were asked for, there or not
 }
 
 // graft makes a value of what the decoder gave and of where the index found it.
@@ -38,7 +39,6 @@ func graft(doc *document, up *value, key string, index int, data any, at *place)
 	switch d := data.(type) {
 	case map[string]any:
 		v.table = make(map[string]*value, len(d))
-		v.asked = make(map[string]bool, len(d))
 		for k, inner := range d {
 			v.table[k] = graft(doc, v, k, 0, inner, at.key(k))
 		}
