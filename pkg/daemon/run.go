@@ -161,7 +161,11 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 			d.world.Log.Error().Err(err).Msg("control socket closed")
 		}
 	})
-	d.running.Go(func() { systemd.Watchdog(aside, d.alive) })
+	d.running.Go(func() {
+		if err := systemd.Watchdog(aside, d.alive); err != nil {
+			d.world.Log.Error().Err(err).Msg("watchdog is not fed")
+		}
+	})
 	d.configs <- c.Director
 	d.monitors.Set(c.Director.Checks)
 
