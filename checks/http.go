@@ -67,7 +67,6 @@ func (h *HTTP) Validate() []FieldError {
 		err = errors.New("must be from 1B to 64MB")
 	}
 	add("max_body", err)
-	h.ready = nil
 	if errs == nil {
 		r.start, r.rest = h.request()
 		h.ready = &r

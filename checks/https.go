@@ -17,6 +17,7 @@ type HTTPS struct {
 func (h *HTTPS) Validate() []FieldError {
 	errs := append(h.HTTP.Validate(), h.TLS.Validate()...)
 	if i := slices.IndexFunc(h.ALPN, func(p string) bool { return p != "http/1.1" }); i >= 0 {
+		h.TLS.ready = nil
 		errs = append(errs, FieldError{"alpn", fmt.Errorf(`%q is not what this check speaks: "http/1.1"`, clip(h.ALPN[i], 40))})
 	}
 	return errs

@@ -54,7 +54,6 @@ func (s *Script) Validate() []FieldError {
 			errs = append(errs, FieldError{"user", err})
 		}
 	}
-	s.ready = nil
 	if errs == nil {
 		s.ready = &r
 	}

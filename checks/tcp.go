@@ -30,7 +30,6 @@ const maxExpect = 64 << 10
 
 // Validate checks the keys and compiles expect.
 func (c *TCP) Validate() []FieldError {
-	c.ready = nil
 	if c.Send != "" && c.Expect == "" {
 		return []FieldError{{"send", errors.New("needs expect too: sending alone proves no more than connecting")}}
 	}

@@ -66,7 +66,6 @@ func (c *TLS) Validate() []FieldError {
 		r.warn, err = ParseDuration(c.WarnExpiry)
 		add("warn_expiry", err)
 	}
-	c.ready = nil
 	if errs == nil {
 		c.ready = &r
 	}

@@ -202,6 +202,7 @@ func TestTLSValidate(t *testing.T) {
 	if errs := h.Validate(); len(errs) != 1 || errs[0].Error() != `alpn: "h2" is not what this check speaks: "http/1.1"` {
 		t.Error(errs)
 	}
+	want(t, try(t, h, checks.Target{Addr: nobody(t)}, time.Minute), checks.NotAsked, "this check's configuration was not validated")
 }
 
 // Deeply equal is the same check: that holds with files of the same content, and no more when one has changed. Nothing
