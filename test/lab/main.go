@@ -126,6 +126,9 @@ func outside(o options) (int, error) {
 func Run(ctx context.Context, job kernel.Job) (int, error) {
 	switch where := os.Getenv("LAB"); where {
 	case "", "uml":
+		if race {
+			return 0, errors.New("the race detector cannot run on a user-mode Linux: test without -race, or with LAB=host")
+		}
 		return job.RunUML(ctx)
 	case "host":
 		return job.RunHere(ctx)
@@ -149,7 +152,7 @@ func insideArgs(args []string) []string {
 // BuildLvsd builds lvsd as it is shipped into dir and returns its path.
 func BuildLvsd(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "lvsd")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=timberjack_nozstd", "-o", path, "github.com/lvsd/lvsd/cmd/lvsd")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags=timberjack_nozstd", "-o", path, "github.com/lvsd/lvsd/cmd/lvsd")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // from IPVS stays in a list of its namespace for minutes, so namespaces are not used twice.)
 type Net struct {
 	t     T
-	label string
+	label string // that its namespaces' names end in
 	home  netns.NsHandle
 	wires *namespace // holds the bridges
 	ports int
@@ -28,12 +28,6 @@ var nets atomic.Int64
 // New makes an empty network, which ends with the test.
 func New(t T) *Net {
 	t.Helper()
-	return newNet(t, fmt.Sprintf(".%d", nets.Add(1)))
-}
-
-// newNet makes a network whose namespaces' names end in label.
-func newNet(t T, label string) *Net {
-	t.Helper()
 	if !Inside() {
 		t.Fatalf("make network: not in the lab; TestMain must call lab.Main")
 	}
@@ -41,7 +35,7 @@ func newNet(t T, label string) *Net {
 	if err != nil {
 		t.Fatalf("make network: %v", err)
 	}
-	n := &Net{t: t, label: label, home: home}
+	n := &Net{t: t, label: fmt.Sprintf(".%d", nets.Add(1)), home: home}
 	t.Cleanup(func() { _ = home.Close() })
 	n.wires = n.namespace("wires")
 	quiet := func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0) }

@@ -43,11 +43,7 @@ func vips() []netip.Addr { return []netip.Addr{VIP, VIP2, VIP6} }
 // its loopback, for which it does not answer ARP.
 func OneBridge(t T, size Size) *Site {
 	t.Helper()
-	return oneBridge(New(t), size)
-}
-
-func oneBridge(n *Net, size Size) *Site {
-	n.t.Helper()
+	n := New(t)
 	s := &Site{Net: n, Outside: n.Bridge("lan")}
 	s.Inside = s.Outside
 	s.build(size, outside4, outside6)
