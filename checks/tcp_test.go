@@ -31,7 +31,7 @@ func TestTCP(t *testing.T) {
 		{"connection alone, big banner", checks.TCP{}, func(c net.Conn) { flood(c, "x") }, checks.Good, "connected"},
 		{"banner", checks.TCP{Expect: "220 "}, stay("220 smtp ready\r\n"), checks.Good, "reply as expected"},
 		{"banner in pieces", checks.TCP{Expect: "220 "}, func(c net.Conn) { drip(c, "220 smtp", 5*time.Millisecond) }, checks.Good, "reply as expected"},
-		{"wrong banner is told at once", checks.TCP{Expect: "220 "}, stay("554 no\r\n"), checks.BadAnswer, `reply begins "554 no", want "220"`},
+		{"wrong banner is told at once", checks.TCP{Expect: "220 mail.example"}, stay("554 no\r\n"), checks.BadAnswer, `reply begins "554 no", want "220 mail.example"`},
 		{"send", checks.TCP{Send: "PING\r\n", Expect: "PING\r\n"}, echo, checks.Good, "reply as expected"},
 		{"contains", checks.TCP{Expect: "contains:ready"}, stay("220 smtp ready\r\n"), checks.Good, "reply as expected"},
 		{"contains not", checks.TCP{Expect: "contains:ready"}, say("220 smtp\r\n"), checks.BadAnswer, `connection closed, reply was "220 smtp", want "contains:ready"`},
