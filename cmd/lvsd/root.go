@@ -91,8 +91,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.config, "config", "c", defaultConfig, "configuration `file`")
 	root.PersistentFlags().StringVar(&a.socket, "socket", "", "control socket of the daemon, by `path` (default: that of the configuration, or "+defaultSocket+")")
 	root.AddCommand(
-		a.configCommand(), a.planCommand(), a.reloadCommand(), a.statusCommand(), a.whyCommand(), a.probeCommand(), a.auditCommand(),
-		a.versionCommand(),
+		a.runCommand(), a.configCommand(), a.planCommand(), a.reloadCommand(), a.statusCommand(), a.whyCommand(), a.probeCommand(), a.auditCommand(),
+		a.demoCommand(), a.versionCommand(),
 	)
 	return root
 }
