@@ -19,7 +19,11 @@ import (
 const firstSpread = time.Second
 
 // overdue is how long after its deadline a try may return before its check is reported as one that does not.
-const overdue = time.Second
+const overdue = 2 * time.Second
+
+// asleep is how late this host may notice that something is due before it, and not the server, is taken to be at fault: it
+// was paused, or has no processor time to spare.
+const asleep = 500 * time.Millisecond
 
 // Spec is how one check is asked: what, whom, how often, and what tries mean. Two that are deeply equal are the same.
 type Spec struct {
@@ -239,10 +243,13 @@ func (s *schedule) stop(mon *monitor) {
 func (s *schedule) wake(now time.Time) {
 	for len(s.queue) > 0 && !s.queue[0].due.After(now) {
 		mon := s.queue[0]
-		if mon.began.IsZero() {
+		switch {
+		case mon.began.IsZero():
 			s.begin(mon, now)
 			mon.due = now.Add(mon.spec.Timeout + overdue)
-		} else {
+		case now.Sub(mon.due) > asleep: // the try had no more of a chance to return than this to look
+			mon.due = now.Add(overdue)
+		default:
 			s.report(mon, now, checks.Result{
 				Outcome: checks.NoAnswer,
 				Reason:  fmt.Sprintf("no answer within %v, and the check does not return", mon.spec.Timeout),
@@ -269,14 +276,21 @@ func (s *schedule) begin(mon *monitor, now time.Time) {
 	})
 }
 
-// try makes one try. A check that panics is a fault of ours, not of the server.
+// try makes one try. A check that panics is a fault of ours, not of the server; so is an answer that may have come while
+// this host was not running.
 func try(ctx context.Context, spec Spec) (r checks.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			r = checks.Result{Outcome: checks.NotAsked, Reason: fmt.Sprintf("the check itself crashed: %v", p), Head: debug.Stack()}
 		}
 	}()
-	return spec.Checker.Check(ctx, spec.Target)
+	began := time.Now()
+	r = spec.Checker.Check(ctx, spec.Target)
+	if late := time.Since(began) - spec.Timeout; r.Outcome == checks.NoAnswer && late > asleep {
+		r.Outcome = checks.NotAsked
+		r.Reason = fmt.Sprintf("this host looked %v too late: %s", late.Round(time.Millisecond), r.Reason)
+	}
+	return r
 }
 
 // finish takes in a try that returned. One that was cut short says nothing of the server.

@@ -223,6 +223,18 @@ func TestCheckThatDoesNotReturn(t *testing.T) {
 	})
 }
 
+// slow returns later than its deadline, as a try does that this host was too busy to look after.
+func TestLateLookIsOurFault(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, m *Monitors, seen func() []Report) {
+		s := &stub{deaf: true, took: 2700 * time.Millisecond, answer: checks.NoAnswer}
+		m.Set(map[lvs.CheckID]Spec{id(1): spec(s)})
+		pass(3 * time.Second)
+		if got := seen(); len(got) != 1 || got[0].Result.Outcome != checks.NotAsked || !strings.Contains(got[0].Result.Reason, "700ms too late") {
+			t.Errorf("reports %+v, want one that could not be asked", got)
+		}
+	})
+}
+
 func TestCheckThatPanicsIsOurFault(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, m *Monitors, seen func() []Report) {
 		m.Set(map[lvs.CheckID]Spec{id(1): spec(&stub{panics: true})})
