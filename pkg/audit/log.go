@@ -47,8 +47,7 @@ type Status struct {
 type Log struct {
 	inbox  *inbox
 	cancel context.CancelFunc
-	done   sync.WaitGroup
-	ended  chan struct{} // closed when the writer is gone
+	ended  chan struct{} // closed when the writer and the upkeep are gone
 
 	mu     sync.Mutex
 	status Status // but Upkeep, Waiting and Lost
@@ -70,16 +69,17 @@ func Open(c Config, report func(error)) (*Log, error) {
 	l := &Log{inbox: newInbox(c), cancel: cancel, ended: make(chan struct{}), status: Status{File: c.File}}
 	upkeep := make(chan Config, 1)
 	w := &writer{log: l, inbox: l.inbox, report: report, upkeep: upkeep}
-	l.done.Go(func() {
-		defer close(l.ended)
+	go func() {
 		defer close(upkeep)
+		defer cancel() // a compression under way
 		w.run(ctx)
-	})
-	l.done.Go(func() {
+	}()
+	go func() {
+		defer close(l.ended)
 		for c := range upkeep {
 			l.keptUp(keepUp(ctx, c, time.Now()))
 		}
-	})
+	}()
 	return l, nil
 }
 
@@ -127,8 +127,6 @@ func (l *Log) Close(ctx context.Context) error {
 		l.cancel()
 		return fmt.Errorf("close audit file: %w", ctx.Err())
 	}
-	l.cancel()
-	l.done.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed

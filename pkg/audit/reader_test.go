@@ -274,10 +274,14 @@ func TestText(t *testing.T) {
 		e    Entry
 		want string
 	}{
-		{Entry{Event: EventServer, Actor: "check", Service: "news", Virtual: "tcp 192.0.2.1:80", Server: "10.0.0.1:80", From: "in", To: "out", Reason: "alive: status 503"},
-			`2026-11-23 13:00:00.000  check    server  news tcp 192.0.2.1:80 10.0.0.1:80                 in -> out  (alive: status 503)`},
-		{Entry{Event: EventTable, Actor: "operator", UID: &uid, Virtual: "tcp 192.0.2.1:80", Command: "-d -t 192.0.2.1:80 -r 10.0.0.1:80", Error: "no such file"},
-			`2026-11-23 13:00:00.000  operator table   tcp 192.0.2.1:80                                  ipvsadm -d -t 192.0.2.1:80 -r 10.0.0.1:80  by uid 1000  error: no such file`},
+		{
+			Entry{Event: EventServer, Actor: "check", Service: "news", Virtual: "tcp 192.0.2.1:80", Server: "10.0.0.1:80", From: "in", To: "out", Reason: "alive: status 503"},
+			`2026-11-23 13:00:00.000  check    server  news tcp 192.0.2.1:80 10.0.0.1:80                 in -> out  (alive: status 503)`,
+		},
+		{
+			Entry{Event: EventTable, Actor: "operator", UID: &uid, Virtual: "tcp 192.0.2.1:80", Command: "-d -t 192.0.2.1:80 -r 10.0.0.1:80", Error: "no such file"},
+			`2026-11-23 13:00:00.000  operator table   tcp 192.0.2.1:80                                  ipvsadm -d -t 192.0.2.1:80 -r 10.0.0.1:80  by uid 1000  error: no such file`,
+		},
 		{Entry{Event: EventLost, Actor: "lvsd", Lost: 7}, `2026-11-23 13:00:00.000  lvsd     lost                                                      7 lines lost`},
 		{Entry{Event: EventDaemon, To: "ready"}, `2026-11-23 13:00:00.000           daemon                                                    - -> ready`},
 		{Entry{Event: EventDaemon, Reason: "a\x1b[2J\"b\"\nc ä \xff\u202e"}, `2026-11-23 13:00:00.000           daemon                                                    (a\x1b[2J"b"\nc ä \xff\u202e)`},
