@@ -263,12 +263,12 @@ func (s *schedule) wake(now time.Time) {
 
 func (s *schedule) begin(mon *monitor, now time.Time) {
 	mon.began, mon.lag, mon.late = now, now.Sub(mon.due), false
-	ctx, cancel := context.WithTimeout(s.ctx, mon.spec.Timeout)
+	ctx, cancel := context.WithCancel(s.ctx)
 	mon.cancel = cancel
 	s.tries.Go(func() {
 		defer cancel()
 		r := try(ctx, mon.spec)
-		t := tried{mon: mon, ended: time.Now(), result: r, cut: ctx.Err() == context.Canceled}
+		t := tried{mon: mon, ended: time.Now(), result: r, cut: ctx.Err() != nil}
 		select {
 		case s.m.tried <- t:
 		case <-s.m.ended:
@@ -285,6 +285,8 @@ func try(ctx context.Context, spec Spec) (r checks.Result) {
 		}
 	}()
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, spec.Timeout)
+	defer cancel()
 	r = spec.Checker.Check(ctx, spec.Target)
 	if late := time.Since(began) - spec.Timeout; r.Outcome == checks.NoAnswer && late > asleep {
 		r.Outcome = checks.NotAsked
