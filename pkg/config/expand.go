@@ -12,7 +12,7 @@ import (
 // How much one configuration may make.
 const (
 	mostVirtuals = 1 << 16
-	mostServers  = 1 << 20 // of all virtual services together
+	mostServers  = 1 << 18 // of all virtual services together
 )
 
 // expansion turns services into virtual services and the probes that they need.

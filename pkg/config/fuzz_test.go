@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,12 +49,12 @@ func invariants(t *testing.T, c *Config) {
 
 func memberInvariants(t *testing.T, c *Config, v plan.Virtual, used map[lvs.CheckID]bool) {
 	t.Helper()
-	taken := map[string]bool{}
+	taken := map[netip.AddrPort]bool{}
 	for _, s := range append(append([]plan.Server{}, v.Servers...), v.Sorry...) {
-		if taken[s.Addr.String()] {
+		if taken[s.Addr] {
 			t.Errorf("%v: %v is there twice", v.Key, s.Addr)
 		}
-		taken[s.Addr.String()] = true
+		taken[s.Addr] = true
 		if s.Set.Forward != lvs.NAT && s.Addr.Port() != v.Key.Addr.Port() {
 			t.Errorf("%v: %v is forwarded to by %v", v.Key, s.Addr, s.Set.Forward)
 		}

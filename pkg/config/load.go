@@ -11,7 +11,7 @@ import (
 )
 
 // mostBytes bounds a file.
-const mostBytes = 32 << 20
+const mostBytes = 16 << 20
 
 // Load reads a configuration and the files that it includes. The error is an *Errors that holds every mistake at once,
 // or says that the file cannot be read.

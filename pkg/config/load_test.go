@@ -152,7 +152,7 @@ func TestLoadWhatCannotBeRead(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "read configuration: ") {
 		t.Errorf("absent: %v", err)
 	}
-	if _, err = Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "longer than 32 MB") {
+	if _, err = Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "longer than 16 MB") {
 		t.Errorf("endless: %v", err)
 	}
 	if _, err = Load(t.TempDir()); err == nil {

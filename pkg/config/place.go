@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -63,37 +64,43 @@ func (p *place) extend(k string, line int) *place {
 
 // decode reads a document. A syntax error goes to its report, and the value is nil.
 func decode(doc *document, text []byte) *value {
+	fail := func(line int, message string) *value {
+		doc.report.add(problem{Error: Error{File: doc.name, Line: line, Message: message}, order: doc.order})
+		return nil
+	}
+	const deep = "lists, tables or dotted keys stand too deep in one another"
+	if line := tooDeep(text); line > 0 {
+		return fail(line, deep)
+	}
+	root, line, indexErr := index(text)
+	if errors.Is(indexErr, errDeep) {
+		return fail(line, deep)
+	}
 	var data map[string]any
 	_, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&data)
-	if err == nil {
-		var root *place
-		if root, err = index(text); err == nil {
-			return graft(doc, nil, "", 0, data, root)
-		}
+	if bad, ok := errors.AsType[toml.ParseError](err); ok && bad.Message != "" {
+		return fail(bad.Position.Line, strings.TrimSuffix(strings.ToLower(bad.Message[:1])+bad.Message[1:], "."))
 	}
-	e := Error{File: doc.name, Message: err.Error()}
-	if bad, ok := errors.AsType[toml.ParseError](err); ok {
-		e.Line = bad.Position.Line
-		if bad.Message != "" {
-			e.Message = strings.TrimSuffix(strings.ToLower(bad.Message[:1])+bad.Message[1:], ".")
-		}
+	if err = cmp.Or(err, indexErr); err != nil {
+		return fail(line, strings.TrimPrefix(err.Error(), "toml: "))
 	}
-	doc.report.add(problem{Error: e, order: doc.order})
-	return nil
+	return graft(doc, nil, "", 0, data, root)
 }
 
-// index finds where everything in a document stands.
-func index(text []byte) (*place, error) {
-	var x indexer
+var errDeep = errors.New("too deep")
+
+// index finds where everything in a document stands. With an error, line is the last one that it understood.
+func index(text []byte) (root *place, line int, err error) {
+	x := indexer{last: 1}
 	for i, b := range text {
 		if b == '\n' {
 			x.newlines = append(x.newlines, uint32(i))
 		}
 	}
 	x.parser.Reset(text)
-	root := &place{line: 1}
+	root = &place{line: 1}
 	table := root
-	for x.parser.NextExpression() {
+	for !x.deep && x.parser.NextExpression() {
 		e := x.parser.Expression()
 		switch e.Kind {
 		case unstable.KeyValue:
@@ -102,12 +109,17 @@ func index(text []byte) (*place, error) {
 			table = x.header(root, e)
 		}
 	}
-	return root, x.parser.Error()
+	if x.deep {
+		return nil, x.last, errDeep
+	}
+	return root, x.last, x.parser.Error()
 }
 
 type indexer struct {
 	parser   unstable.Parser
 	newlines []uint32 // offsets
+	last     int      // line
+	deep     bool     // a dotted key has too many parts
 }
 
 // line finds the line of an offset. The parser's own Shape counts from the start of the text each time.
@@ -118,8 +130,11 @@ func (x *indexer) line(r unstable.Range) int {
 
 // header goes to the table that a [header] or [[header]] opens.
 func (x *indexer) header(at *place, e *unstable.Node) *place {
-	for it := e.Key(); it.Next(); {
+	for n, it := 0, e.Key(); it.Next(); n++ {
 		k, line := string(it.Node().Data), x.line(it.Node().Raw)
+		if x.last, x.deep = line, n >= mostDepth; x.deep {
+			return at
+		}
 		if e.Kind == unstable.ArrayTable && it.IsLast() {
 			return at.extend(k, line)
 		}
@@ -133,8 +148,12 @@ func (x *indexer) header(at *place, e *unstable.Node) *place {
 
 // keyValue notes a key, which may be dotted, and what is inside its value.
 func (x *indexer) keyValue(at *place, e *unstable.Node) {
-	for it := e.Key(); it.Next(); {
-		at = at.enter(string(it.Node().Data), x.line(it.Node().Raw))
+	for n, it := 0, e.Key(); it.Next(); n++ {
+		x.last = x.line(it.Node().Raw)
+		if x.deep = x.deep || n >= mostDepth; x.deep {
+			return
+		}
+		at = at.enter(string(it.Node().Data), x.last)
 	}
 	x.inside(at, e.Value())
 }
