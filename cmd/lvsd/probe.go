@@ -46,6 +46,7 @@ func (a *app) probeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", 1, "how many `tries`, at the check's interval")
+	cmd.ValidArgsFunction = a.checkWords
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -39,7 +39,8 @@ type app struct {
 	socket  string
 	out     io.Writer
 	err     io.Writer
-	started bool // the command line was understood
+	started bool  // the command line was understood
+	guessed error // why the configuration did not tell the daemon's socket
 }
 
 // execute runs one command line and gives its exit code. An error is told once, here.
@@ -57,6 +58,9 @@ func execute(args []string, out, errOut io.Writer) int {
 		return exitNo
 	}
 	fmt.Fprintf(errOut, "lvsd: %v\n", err)
+	if errors.Is(err, control.ErrNoAnswer) && a.guessed != nil {
+		fmt.Fprintf(errOut, "lvsd: %s cannot be read, so this is the usual socket; --socket names another one\n", a.config)
+	}
 	_, usage := errors.AsType[usageError](err)
 	switch {
 	case usage, !a.started:
@@ -123,8 +127,10 @@ func (a *app) client() *control.Client {
 	if a.socket != "" {
 		return control.NewClient(a.socket)
 	}
-	if c, err := config.Load(a.config); err == nil && c.Control.Socket != "" {
-		return control.NewClient(c.Control.Socket)
+	c, err := config.Load(a.config)
+	if err != nil {
+		a.guessed = err
+		return control.NewClient(defaultSocket)
 	}
-	return control.NewClient(defaultSocket)
+	return control.NewClient(c.Control.Socket)
 }

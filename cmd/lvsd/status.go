@@ -48,6 +48,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.ValidArgsFunction = a.fromStatus(serviceNames)
 	cmd.Flags().StringVar(&f.vipText, "vip", "", "only the services of this `address` or address:port")
 	cmd.Flags().StringVar(&f.server, "server", "", "only real servers whose address has this `part`")
 	cmd.Flags().BoolVar(&f.down, "down", false, "only what is down")

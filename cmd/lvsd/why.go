@@ -46,6 +46,7 @@ func (a *app) whyCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.ValidArgsFunction = a.fromStatus(serverAddresses)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
