@@ -87,7 +87,7 @@ func (k *Asker) once(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		k.tally.Errors[kind(err)]++
+		k.tally.Errors[Kind(err)]++
 		return
 	}
 	k.tally.OK++
@@ -165,8 +165,8 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
-// kind sorts errors into few words.
-func kind(err error) string {
+// Kind is the word for an error of Get or Dial that Tally.Errors uses.
+func Kind(err error) string {
 	var status statusError
 	var timeout net.Error
 	switch {

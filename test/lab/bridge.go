@@ -88,13 +88,14 @@ func setUp(nl *netlink.Handle, name string, up bool) error {
 // Unplug pulls the cable: the interface loses its carrier and keeps its addresses.
 func (p *Port) Unplug() { p.host.net.t.Helper(); p.set(p.host.net.wires, p.far, false) }
 
-// Plug puts the cable back.
+// Plug puts the cable back. The kernel tells the bridge of a carrier at most once a second: packets pass after that.
 func (p *Port) Plug() { p.host.net.t.Helper(); p.set(p.host.net.wires, p.far, true) }
 
 // Down switches the interface off, as ip link set down does: its routes and IPv6 addresses go.
 func (p *Port) Down() { p.host.net.t.Helper(); p.set(p.host.ns, p.Name, false) }
 
-// Up switches the interface on. Routes through it that were there before do not come back.
+// Up switches the interface on, with what Plug says of carriers. Routes through it that were there before do not come
+// back.
 func (p *Port) Up() { p.host.net.t.Helper(); p.set(p.host.ns, p.Name, true) }
 
 func (p *Port) set(ns *namespace, name string, up bool) {

@@ -38,4 +38,4 @@ modprobe -q ipv6
 )
 echo $? >"$lab/status.new"
 mv "$lab/status.new" "$lab/status"
-[ -z "$uml" ] || poweroff -f
+[ -z "$uml" ] || poweroff -f >/dev/null 2>&1

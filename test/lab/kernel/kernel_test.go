@@ -36,6 +36,7 @@ func TestStatusAndOutputComeBack(t *testing.T) {
 }
 
 func TestHostIsNotWritten(t *testing.T) {
+	t.Parallel()
 	outside := t.TempDir()
 	status, out, err := boot(t, time.Minute, `echo made >here && ! echo no >"$1/there" && touch /run/x "$TMPDIR/y"`, outside)
 	if err != nil || status != 0 {
@@ -52,6 +53,7 @@ func TestDeathOfKernelIsAnError(t *testing.T) {
 		"halt":  "poweroff -f; sleep 60",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, _, err := boot(t, time.Minute, script)
 			if !errors.Is(err, kernel.ErrNoStatus) {
 				t.Fatalf("error %v, want ErrNoStatus", err)
@@ -64,6 +66,7 @@ func TestDeathOfKernelIsAnError(t *testing.T) {
 }
 
 func TestHangEndsAtDeadline(t *testing.T) {
+	t.Parallel()
 	const limit = 8 * time.Second
 	start := time.Now()
 	_, out, err := boot(t, limit, "echo a word for the console >/dev/console; echo started; sleep 1000")
@@ -80,6 +83,7 @@ func TestHangEndsAtDeadline(t *testing.T) {
 }
 
 func TestNoSuchProgram(t *testing.T) {
+	t.Parallel()
 	if _, err := (kernel.Job{}).RunUML(t.Context()); err == nil {
 		t.Error("a job without a program was run")
 	}

@@ -45,6 +45,9 @@ func (p *prepared) umlCommand() *exec.Cmd {
 		umlPath, "mem="+p.Memory, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init="+p.dir+"/init", "lab="+p.dir, "uml=yes", "uml_dir="+p.dir, "umid=lab",
 		"con=null", "con0=fd:0,fd:1", "quiet", "panic=-1")
+	if p.Terminal {
+		args = append(args, "loglevel=1") // nothing but a panic
+	}
 	cmd := exec.Command("unshare", args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TERM=" + os.Getenv("TERM")}
 	if dir := memoryDir(p.Memory, p.dir); dir != "" {

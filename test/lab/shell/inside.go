@@ -29,6 +29,12 @@ const banner = `
 
 `
 
+// machine is the command of a machine; without a command of its own to run it is a shell there.
+const machine = `#!/bin/sh
+[ $# -gt 0 ] || { PS1='%s:\w# '; export PS1; set -- /bin/bash --norc; }
+exec ip netns exec %s "$@"
+`
+
 const config = `# director %[1]s of the lab
 name  = "%[1]s"
 state = "%[2]s/%[1]s"
@@ -99,7 +105,7 @@ func furnish(site *lab.Site) error {
 		return err
 	}
 	for _, h := range append(append([]*lab.Host{site.Client}, site.Directors...), site.Servers...) {
-		script := fmt.Sprintf("#!/bin/sh\n[ $# -gt 0 ] || set -- \"${SHELL:-/bin/bash}\"\nexec ip netns exec %s \"$@\"\n", h.Namespace())
+		script := fmt.Sprintf(machine, h.Name, h.Namespace())
 		if err := os.WriteFile(filepath.Join(bin, h.Name), []byte(script), 0o755); err != nil {
 			return err
 		}
