@@ -9,8 +9,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// An entry that was repaired maxRepairs times within calmTime is contested; so it stays until nobody has touched it for
-// calmTime. (SAFETY.md, "Drift".)
+// An entry that was repaired maxRepairs times within calmTime is contested (SAFETY.md, "Drift"). It is then repaired once
+// whenever nobody has been seen to touch it for calmTime, and no longer contested when such a repair has held that long.
 const (
 	maxRepairs = 3
 	calmTime   = time.Minute
@@ -20,21 +20,21 @@ const (
 type contests map[Entry]*contest
 
 type contest struct {
-	touched   time.Time   // by somebody else, as far as seen
+	changed   time.Time   // by somebody else, as far as seen, or by a repair
 	repaired  []time.Time // within calmTime
-	drift     bool        // it is not as we left it
+	drift     bool        // somebody else has left it otherwise than wanted
 	contested bool
-	rewanted  bool // another value is wanted since: it is written although contested
+	rewanted  bool // another value is wanted, and not written yet: it is, although contested
 }
 
-// touch notes that somebody else changed an entry.
-func (cs contests) touch(e Entry, now time.Time) {
+// touch notes that somebody else changed an entry; drift tells whether to something that is not wanted.
+func (cs contests) touch(e Entry, drift bool, now time.Time) {
 	c := cs[e]
 	if c == nil {
 		c = &contest{}
 		cs[e] = c
 	}
-	c.touched, c.drift, c.rewanted = now, true, false
+	c.changed, c.drift = now, drift
 }
 
 // drifted tells whether an entry is as somebody else left it.
@@ -46,12 +46,12 @@ func (cs contests) blocked(e Entry, now time.Time) (blocked, begins bool) {
 	if c == nil || c.rewanted || !c.drift {
 		return false, false
 	}
-	if !c.contested {
-		c.forget(now)
-		begins = len(c.repaired) >= maxRepairs
-		c.contested = begins
+	if c.contested {
+		return now.Sub(c.changed) < calmTime, false
 	}
-	return c.contested, begins
+	c.repaired = slices.DeleteFunc(c.repaired, func(t time.Time) bool { return now.Sub(t) >= calmTime })
+	c.contested = len(c.repaired) >= maxRepairs
+	return c.contested, c.contested
 }
 
 // mended notes that an entry was written.
@@ -63,7 +63,7 @@ func (cs contests) mended(e Entry, now time.Time) {
 	if c.drift && !c.rewanted {
 		c.repaired = append(c.repaired, now)
 	}
-	c.drift, c.rewanted = false, false
+	c.changed, c.drift, c.rewanted = now, false, false
 }
 
 // rewanted finds the entries of which something else is wanted than before: that is written, contested or not.
@@ -81,19 +81,25 @@ func (cs contests) rewanted(was, want lvs.Table) {
 	}
 }
 
-// calmed ends the contests that nobody has kept up, gives them in order, and forgets what is long past.
+// settled notes that everything wanted has been written, but for what is contested.
+func (cs contests) settled() {
+	for _, c := range cs {
+		c.rewanted = false
+	}
+}
+
+// calmed ends the contests that have been as wanted for long enough and gives them in order. It forgets the rest of what
+// is long past.
 func (cs contests) calmed(now time.Time) []Entry {
 	var calm []Entry
 	for e, c := range cs {
-		if now.Sub(c.touched) < calmTime {
+		if now.Sub(c.changed) < calmTime || c.drift {
 			continue
 		}
-		if !c.contested {
-			delete(cs, e)
-			continue
+		if c.contested {
+			calm = append(calm, e)
 		}
-		calm = append(calm, e)
-		c.contested, c.repaired, c.touched = false, nil, now
+		delete(cs, e)
 	}
 	slices.SortFunc(calm, Entry.compare)
 	return calm
@@ -107,10 +113,6 @@ func (cs contests) list() []Entry {
 		}
 	}
 	return l
-}
-
-func (c *contest) forget(now time.Time) {
-	c.repaired = slices.DeleteFunc(c.repaired, func(t time.Time) bool { return now.Sub(t) >= calmTime })
 }
 
 func (e Entry) compare(o Entry) int { return cmp.Or(e.Key.Compare(o.Key), e.Addr.Compare(o.Addr)) }

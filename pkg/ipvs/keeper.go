@@ -59,8 +59,8 @@ type Kind uint8
 const (
 	Wrote     Kind = iota // Change was made because it is wanted, or could not be made
 	Repaired              // Change mends what somebody else did, or could not be made
-	Contested             // somebody else keeps undoing Change: it is not made any more
-	Calm                  // nobody has touched what Change is about for a minute: repairs resume
+	Contested             // somebody else keeps undoing Change: it is made once a minute at most
+	Calm                  // what was contested has been as wanted for a minute; Change only names it
 )
 
 // Event is something that a Keeper did or could not do. Its Change has what was before and what is after.
@@ -69,6 +69,9 @@ type Event struct {
 	Change lvs.Change
 	Err    error // why Change was not made; reported once, not at each try
 }
+
+// Entry gives what the event is about.
+func (e Event) Entry() Entry { return of(e.Change) }
 
 // Status is what a Keeper has to tell of itself. Nobody changes it once it has been given out.
 type Status struct {
@@ -140,9 +143,17 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
+// ended keeps how a turn went. Services that are neither wanted nor there any more are no longer ours: who adds one
+// again is somebody else.
 func (k *Keeper) ended(err error) error {
+	maps.DeleteFunc(k.owned, func(key lvs.Key, _ bool) bool {
+		_, there := k.have[key]
+		_, unsure := k.unsure[key]
+		return k.have != nil && !there && !unsure && !k.wanted(key)
+	})
 	if k.status.Err = err; err == nil {
 		k.status.Good = time.Now()
+		k.others.settled()
 	}
 	return err
 }
@@ -178,9 +189,13 @@ func (k *Keeper) converge() error {
 	return errors.Join(w.err(), fmt.Errorf("write the table: %d services change while they are written", len(k.unsure)))
 }
 
-// done records that the kernel holds what a change made.
+// done records that the kernel holds what a change made. A server of a service that was not heard of is left to the
+// reading of that service, which is in doubt then.
 func (k *Keeper) done(c lvs.Change) {
-	entry := k.have[c.Key]
+	entry, known := k.have[c.Key]
+	if !known && c.Op.OfServer() {
+		return
+	}
 	switch c.Op {
 	case lvs.AddService:
 		k.have[c.Key] = lvs.Entry{Service: c.Service, Servers: map[netip.AddrPort]lvs.Server{}}
@@ -188,7 +203,7 @@ func (k *Keeper) done(c lvs.Change) {
 		entry.Service = c.Service
 		k.have[c.Key] = entry
 	case lvs.DelService:
-		k.gone(c.Key)
+		delete(k.have, c.Key)
 	case lvs.AddServer, lvs.EditServer:
 		entry.Servers[c.Addr] = c.Server
 	case lvs.DelServer:

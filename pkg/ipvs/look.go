@@ -45,11 +45,6 @@ func (k *Keeper) adopt() error {
 	}
 	k.have = have
 	clear(k.unsure)
-	for key := range k.owned {
-		if _, there := have[key]; !there {
-			k.gone(key)
-		}
-	}
 	k.foreign(services)
 	return nil
 }
@@ -219,22 +214,26 @@ func (k *Keeper) saw(key lvs.Key, entry *lvs.Entry, blame bool) {
 		now[key] = *entry
 	}
 	if blame {
-		for _, c := range lvs.Diff(was, now) {
-			k.others.touch(of(c), time.Now())
-		}
+		k.blame(key, was, now)
 	}
 	if entry == nil {
-		k.gone(key)
+		delete(k.have, key)
 	} else {
 		k.have[key] = *entry
 	}
 }
 
-// gone notes that the kernel does not hold a service. If it is not wanted either, it is no longer ours: who adds it
-// again is somebody else.
-func (k *Keeper) gone(key lvs.Key) {
-	delete(k.have, key)
-	if !k.wanted(key) {
-		delete(k.owned, key)
+// blame notes what somebody else has changed of a service.
+func (k *Keeper) blame(key lvs.Key, was, now lvs.Table) {
+	want := lvs.Table{}
+	if entry, wanted := k.want[key]; wanted {
+		want[key] = entry
+	}
+	drift := map[Entry]bool{}
+	for _, c := range lvs.Diff(now, want) {
+		drift[of(c)] = true
+	}
+	for _, c := range lvs.Diff(was, now) {
+		k.others.touch(of(c), drift[of(c)], time.Now())
 	}
 }

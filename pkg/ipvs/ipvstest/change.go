@@ -76,7 +76,7 @@ func setServer(c lvs.Change, servers map[netip.AddrPort]lvs.Server) error {
 		return errInvalid
 	case s.Weight < 0, s.Lower > s.Upper:
 		return errRange
-	case s.Forward == lvs.Tunnel && s.Encap.Type == lvs.GUE && s.Encap.Port == 0, s.Encap.Type > lvs.GRE:
+	case s.Forward == lvs.Tunnel && s.Encap.Type == lvs.GUE && s.Encap.Port == 0:
 		return errInvalid
 	case c.Op == lvs.AddServer && there:
 		return errExists

@@ -241,7 +241,6 @@ func testRefused(t *testing.T, k ipvs.Kernel) {
 		{"weight below zero", add(addr, lvs.Server{Weight: -1}), syscall.ERANGE},
 		{"lower above upper", add(addr, lvs.Server{Upper: 5, Lower: 6}), syscall.ERANGE},
 		{"gue without a port", add(addr, gue), syscall.EINVAL},
-		{"no such tunnel", add(addr, lvs.Server{Forward: lvs.Tunnel, Encap: lvs.Encap{Type: 3}}), syscall.EINVAL},
 		{"netmask of no length", lvs.Change{
 			Op: lvs.AddService, Key: tcp("[2001:db8::1]:80"), Service: lvs.Service{Scheduler: "rr"},
 		}, syscall.EINVAL},

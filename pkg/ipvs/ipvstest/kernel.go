@@ -2,6 +2,7 @@
 package ipvstest
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"sync"
@@ -27,6 +28,9 @@ type Kernel struct {
 	miss   map[ipvs.Entry]int
 	slow   time.Duration
 }
+
+// ErrLostAnswer, given by the function of Fail, is a change that is made although nobody hears of it.
+var ErrLostAnswer = errors.New("the answer was lost")
 
 var _ ipvs.Kernel = (*Kernel)(nil)
 
@@ -95,7 +99,8 @@ func (k *Kernel) Connect(key lvs.Key, addr netip.AddrPort, c lvs.Connections) {
 // Before has f called at the beginning of every call of the Kernel's, for what somebody else does at that moment.
 func (k *Kernel) Before(f func()) { k.mu.Lock(); defer k.mu.Unlock(); k.before = f }
 
-// Fail has f asked about every change that Apply is given; one for which it gives an error is not made. nil ends it.
+// Fail has f asked about every change that Apply is given; one for which it gives an error is not made. f
+// must not call the Kernel. nil ends it.
 func (k *Kernel) Fail(f func(lvs.Change) error) { k.mu.Lock(); defer k.mu.Unlock(); k.fail = f }
 
 // Break makes every call fail with err, as a kernel without ip_vs does; nil mends it.
@@ -158,6 +163,8 @@ func (k *Kernel) Apply(changes []lvs.Change) []error {
 		}
 		if errs[i] == nil {
 			errs[i] = k.change(c)
+		} else if errors.Is(errs[i], ErrLostAnswer) {
+			_ = k.change(c)
 		}
 	}
 	return errs
