@@ -150,11 +150,16 @@ func realServer() {
 	if err == nil {
 		err = os.WriteFile(os.Args[1], fmt.Append(nil, l.Addr().(*net.TCPAddr).Port), 0o644)
 	}
+	n := 0
 	if err == nil {
 		err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/broken":
 				http.Error(w, "coming soon", http.StatusServiceUnavailable)
+			case "/flaky":
+				if n++; n%2 == 1 {
+					http.Error(w, "the first time", http.StatusServiceUnavailable)
+				}
 			case "/late":
 				<-r.Context().Done()
 			default:

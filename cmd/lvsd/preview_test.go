@@ -19,6 +19,7 @@ var (
 	strange = lvs.Key{Protocol: lvs.TCP, Addr: netip.MustParseAddrPort("192.0.2.3:80")}
 	one     = netip.MustParseAddrPort("10.0.0.1:80")
 	two     = netip.MustParseAddrPort("10.0.0.2:80")
+	three   = netip.MustParseAddrPort("10.0.0.3:80")
 )
 
 func alive(addr netip.AddrPort) lvs.CheckID { return lvs.CheckID{Check: "alive", Addr: addr} }
@@ -107,6 +108,24 @@ func TestPreview(t *testing.T) {
 			name: "dropped and foreign services", config: pool(nil),
 			have: lvs.Table{web: held(both), old: held(both), strange: held(both)}, owned: map[lvs.Key]bool{web: true, old: true},
 			now: []string{"-D -t 192.0.2.2:80"},
+		},
+		{
+			name: "a sorry server without a verdict", have: lvs.Table{web: held(both)},
+			config: pool(func(v *plan.Virtual) {
+				v.Sorry = []plan.Server{{Addr: three, Set: lvs.Server{Forward: lvs.DR, Weight: 1}, Checks: []lvs.CheckID{alive(three)}}}
+			}),
+		},
+		{
+			name: "a lost quorum that needs more to be reached again", have: lvs.Table{web: held(map[netip.AddrPort]int{three: 1})},
+			config: pool(func(v *plan.Virtual) {
+				v.Hysteresis = 1
+				v.Sorry = []plan.Server{{Addr: three, Set: lvs.Server{Forward: lvs.DR, Weight: 1}, Checks: []lvs.CheckID{alive(three)}}}
+			}),
+			status: func() *control.Status {
+				s := knows(map[netip.AddrPort]string{one: "up", two: "down", three: "up"})
+				s.Services[0].State = "down"
+				return s
+			}(),
 		},
 		{
 			name: "a scheduler", config: pool(func(v *plan.Virtual) { v.Service.Scheduler = "wrr" }), have: lvs.Table{web: held(both)},

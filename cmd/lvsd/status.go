@@ -106,8 +106,8 @@ func (f *statusFilter) apply(s *control.Status) (*control.Status, error) {
 		kept.Services = append(kept.Services, v)
 	}
 	for _, row := range s.Table {
-		foreign := f.service == "" && !f.wantsSomeServers() && f.wantsKey(row.Key) && !configured(s, row.Key)
-		if keys[row.Key] || foreign {
+		others := f.service == "" && !f.wantsSomeServers() && f.wantsKey(row.Key)
+		if keys[row.Key] || others {
 			kept.Table = append(kept.Table, row)
 		}
 	}
@@ -127,10 +127,6 @@ func (f *statusFilter) wantsSomeServers() bool { return f.down || f.server != ""
 
 func (f *statusFilter) wantsServer(r director.ServerState) bool {
 	return (!f.down || r.Verdict == "down") && strings.Contains(r.Addr.String(), f.server)
-}
-
-func configured(s *control.Status, k lvs.Key) bool {
-	return slices.ContainsFunc(s.Services, func(v director.ServiceState) bool { return v.Virtual == k })
 }
 
 func serviceNames(s *control.Status) []string {
