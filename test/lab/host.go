@@ -183,6 +183,3 @@ func Eventually(t T, d time.Duration, f func() error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
-
-// String is the host's name.
-func (h *Host) String() string { return h.Name }

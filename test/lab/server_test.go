@@ -61,6 +61,10 @@ func TestModes(t *testing.T) {
 			t.Errorf("mode %+v: %s, want %s", c.mode, got, c.want)
 		}
 	}
+	web.Say("ok, said rs1\n")
+	if got := client.Run("curl", "-sS", "http://10.0.0.2/other"); got != "ok, said rs1" {
+		t.Errorf("the body is %q", got)
+	}
 	asked := web.Asked("/alive?x=1", "www.example.com")
 	if len(asked) < 6 || len(web.Asked("/alive?x=1", "")) != len(asked) || len(web.Asked("/", "")) != 0 {
 		t.Errorf("%d requests remembered of %d", len(asked), len(web.Requests()))
