@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,14 +21,47 @@ type director struct {
 	t    *testing.T
 	host *lab.Host
 	proc *lab.Process
+
+	resync string // how often lvsd compares the table; configure writes it
 }
 
-// newDirector gives a host a configuration; nothing runs yet.
+// newDirector gives a host a configuration, and a stranger in its table; no lvsd runs yet.
 func newDirector(t *testing.T, host *lab.Host, toml string) *director {
 	t.Helper()
-	d := &director{t: t, host: host}
+	d := newBareDirector(t, host, toml)
+	d.addStranger()
+	t.Cleanup(d.checkStranger)
+	return d
+}
+
+// newBareDirector is newDirector for a table that is empty or does not even exist.
+func newBareDirector(t *testing.T, host *lab.Host, toml string) *director {
+	t.Helper()
+	d := &director{t: t, host: host, resync: "500ms"}
 	d.configure(toml)
 	return d
+}
+
+// stranger is a service that is somebody else's, as ipvsadm -Sn prints it: the last in every listing.
+var stranger = []string{"-A -f 9999 -s rr", "-a -f 9999 -r 192.0.2.9:0 -g -w 7"}
+
+// addStranger puts the stranger there, for the first time or after the test itself took it out.
+func (d *director) addStranger() {
+	d.t.Helper()
+	for _, line := range stranger {
+		d.host.Run("ipvsadm", strings.Fields(line)...)
+	}
+}
+
+// checkStranger fails the test unless the stranger is there as it was added.
+func (d *director) checkStranger() {
+	d.t.Helper()
+	table := d.host.Table()
+	for _, line := range stranger {
+		if !strings.Contains("\n"+table+"\n", "\n"+line+"\n") {
+			d.t.Errorf("the stranger lost %q:\n%s", line, table)
+		}
+	}
 }
 
 func (d *director) file(name string) string { return filepath.Join(d.host.Dir(), name) }
@@ -35,8 +69,8 @@ func (d *director) file(name string) string { return filepath.Join(d.host.Dir(),
 // configure writes the configuration: what a test cares about behind where this host keeps its files.
 func (d *director) configure(toml string) {
 	d.t.Helper()
-	where := fmt.Sprintf("name = %q\nstate = %q\nresync = \"500ms\"\n[audit]\nfile = %q\n[control]\nsocket = %q\n",
-		d.host.Name, d.file("state"), d.file("audit.log"), d.file("lvsd.sock"))
+	where := fmt.Sprintf("name = %q\nstate = %q\nresync = %q\n[audit]\nfile = %q\n[control]\nsocket = %q\n",
+		d.host.Name, d.file("state"), d.resync, d.file("audit.log"), d.file("lvsd.sock"))
 	d.write(where + toml)
 }
 
@@ -164,12 +198,17 @@ func (d *director) expect(within time.Duration, servers string, virtuals ...stri
 }
 
 // agree checks that every row of ipvsadm -Ln stands, byte for byte, on the left of `lvsd status`, in its order, and that
-// status has no other rows in the table. Connections come and go between two looks, so it looks again for a while.
+// status has no other rows in the table. Counters of connections are compared when they stood still meanwhile.
 func (d *director) agree() {
 	d.t.Helper()
 	lab.Eventually(d.t, 5*time.Second, func() error {
 		listing := rows(d.host.Ipvsadm())
 		out, _ := d.lvsd("status") // the exit code says whether a service is down
+		if !slices.Equal(listing, rows(d.host.Ipvsadm())) {
+			for i := range listing {
+				listing[i] = withoutCounters(listing[i])
+			}
+		}
 		shown := rows(out)
 		for i, row := range listing {
 			if i >= len(shown) || !strings.HasPrefix(shown[i], row) {
@@ -181,6 +220,18 @@ func (d *director) agree() {
 		}
 		return nil
 	})
+}
+
+// withoutCounters is a server's row up to its weight.
+func withoutCounters(row string) string {
+	if !strings.HasPrefix(row, "  ->") {
+		return row
+	}
+	for range 2 {
+		row = strings.TrimRight(row, " ")
+		row = row[:strings.LastIndexByte(row, ' ')]
+	}
+	return strings.TrimRight(row, " ")
 }
 
 // rows gives the rows of services and of servers that are in the table.
