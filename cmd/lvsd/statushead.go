@@ -63,14 +63,15 @@ func alarms(s *control.Status) []string {
 	return lines
 }
 
-// firstOf gives the first of several and says how many more there are.
+// firstOf gives the first of several errors and says how many more there are. One may hold several, a line each.
 func firstOf(list []string) string {
-	switch len(list) {
-	case 0:
+	lines := strings.Split(strings.TrimSpace(strings.Join(list, "\n")), "\n")
+	switch {
+	case lines[0] == "":
 		return "no reason given"
-	case 1:
-		return list[0]
+	case len(lines) == 1:
+		return lines[0]
 	default:
-		return fmt.Sprintf("%s (and %d more: lvsd config check)", strings.TrimSpace(list[0]), len(list)-1)
+		return fmt.Sprintf("%s (and %d more: lvsd config check)", lines[0], len(lines)-1)
 	}
 }

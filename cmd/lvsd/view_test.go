@@ -97,3 +97,16 @@ func TestWhatWouldTurnIt(t *testing.T) {
 		}
 	}
 }
+
+func TestFirstOf(t *testing.T) {
+	for want, list := range map[string][]string{
+		"no reason given":                   nil,
+		"a":                                 {"a\n"},
+		"a (and 1 more: lvsd config check)": {"a", "b"},
+		"a (and 2 more: lvsd config check)": {"a\nb\nc"},
+	} {
+		if got := firstOf(list); got != want {
+			t.Errorf("%q: %q, want %q", list, got, want)
+		}
+	}
+}
