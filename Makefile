@@ -7,7 +7,7 @@
 
 GO      ?= $(or $(shell command -v go),/usr/local/go/bin/go)
 DESTDIR ?=
-PREFIX  ?= /usr
+PREFIX  ?= /usr/local
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 TAGS    := timberjack_nozstd
 
@@ -32,7 +32,7 @@ install: build
 	@tools/install-files "$(DESTDIR)" "$(PREFIX)"
 
 demo: deps build
-	bin/lvsd demo
+	@$(GO) run -tags $(TAGS) ./test/lab/shell -bare -c 'bin/lvsd demo'
 
 test: deps vet unit e2e
 
@@ -42,8 +42,8 @@ vet:
 unit:
 	$(call BUDGET,$(UNIT_MINUTES)) -race $(call PACKAGES,unit)
 
-e2e: deps
-	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 2 $(call PACKAGES,lab)
+e2e: deps # benchmarks are for make bench
+	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 2 $(filter-out %/bench,$(call PACKAGES,lab))
 
 lint: vet
 	@tools/lint $(GO) $(TAGS)

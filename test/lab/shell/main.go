@@ -1,5 +1,6 @@
 // Command shell gives a person a shell, or runs one command line, in a running topology of the lab: two directors, three
-// real servers with web servers, and a client, on one bridge. `make lab` runs it.
+// real servers with web servers, and a client, on one bridge; or without a topology, on the lab's bare kernel. `make lab`
+// and `make demo` run it.
 package main
 
 import (
@@ -20,11 +21,12 @@ import (
 
 func main() {
 	line := flag.String("c", "", "run this command line instead of a shell")
+	bare := flag.Bool("bare", false, "run the command line where this was called, in no topology and with no lvsd of its own")
 	flag.Parse()
 	if lab.Inside() {
 		os.Exit(inside(*line))
 	}
-	status, err := outside(*line)
+	status, err := outside(*line, *bare)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		os.Exit(1)
@@ -33,9 +35,12 @@ func main() {
 }
 
 // outside starts this program again in the lab and waits for it.
-func outside(line string) (int, error) {
+func outside(line string, bare bool) (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if bare {
+		return lab.Run(ctx, kernel.Job{Argv: []string{"/bin/sh", "-c", line}})
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
