@@ -114,6 +114,7 @@ const checksOfTests = `
 check.tcp = { type = "tcp" }
 check.web = { type = "http", port = 8000 }
 check.db  = { type = "tcp", address = "10.9.9.9", port = 5432 }
+check.more = { type = "tcp", port = 81 }
 check.run = { type = "script", command = ["/bin/true"] }
 [[service]]
 name = "s"
@@ -172,7 +173,7 @@ quorum = 3
 hysteresis = 2
 min_up = "30%"
 weight = 2
-servers = ["[2001:db8::10]:5353", { address = "2001:db8::11", port = 54, weight = 0, upper = 9, lower = 4, extra_checks = ["run"] }, "2001:db8::12", "2001:db8::13"]
+servers = ["[2001:db8::10]:5353", { address = "2001:db8::11", port = 54, weight = 0, upper = 9, lower = 4, extra_checks = ["run"] }, "2001:db8::12", { address = "2001:db8::13" }]
 sorry = ["2001:db8::99", { address = "2001:db8::98", weight = 7 }]
 `, `
 s udp [2001:db8::1]:53 mh flags=0x3d timeout=5m0s netmask=64 engine="sip"
@@ -214,6 +215,26 @@ s sctp 192.0.2.1:0 wlc flags=0x1 timeout=1s netmask=32 engine=""
   on_down=0 quorum=1+0 min_up=0 slow=0s
   server 10.0.0.1:0 Tunnel w1 {Type:2 Port:0 Flags:1} [web of 10.0.0.1:8000]
 `},
+		"checks of one server are not those of the next": {`
+vips = ["192.0.2.1"]
+ports = [80]
+checks = ["tcp", "web", "run"]
+servers = [{ address = "10.0.0.1", extra_checks = ["db"] }, { address = "10.0.0.2", extra_checks = ["more"] }]
+`, `
+s tcp 192.0.2.1:80 wlc flags=0x0 timeout=0s netmask=32 engine=""
+  on_down=0 quorum=1+0 min_up=0 slow=0s
+  server 10.0.0.1:80 Route w1 [tcp of 10.0.0.1:80] [web of 10.0.0.1:8000] [run of 10.0.0.1:80] [db of 10.9.9.9:5432]
+  server 10.0.0.2:80 Route w1 [tcp of 10.0.0.2:80] [web of 10.0.0.2:8000] [run of 10.0.0.2:80] [more of 10.0.0.2:81]
+`},
+		"packets of a mark": {`
+fwmark = 1
+one_packet = true
+servers = ["10.0.0.1"]
+`, `
+s fwmark 1 ipv4 wlc flags=0x4 timeout=0s netmask=32 engine=""
+  on_down=0 quorum=1+0 min_up=0 slow=0s
+  server 10.0.0.1:0 Route w1
+`},
 		"sh": {`
 vips = ["192.0.2.1"]
 ports = [80]
@@ -235,6 +256,15 @@ s tcp 192.0.2.1:80 sh flags=0x18 timeout=0s netmask=32 engine=""
 				t.Errorf("-want +got\n%s", d)
 			}
 		})
+	}
+}
+
+func TestSlowStartWhereWeightsCount(t *testing.T) {
+	for _, scheduler := range strings.Fields("wrr wlc sed nq lblc lblcr twos of-tomorrow") {
+		c := parse(t, checksOfTests+"vips = [\"192.0.2.1\"]\nports = [80]\nservers = [\"10.0.0.1\"]\nslow_start = \"30s\"\nscheduler = \""+scheduler+"\"\n")
+		if got := c.Director.Services[0].SlowStart; got != 30*time.Second {
+			t.Errorf("%s: %v", scheduler, got)
+		}
 	}
 }
 

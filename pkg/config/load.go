@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,10 +130,7 @@ func merge(docs []*value) *value {
 // mergeChecks makes one table of two, in which no name may be twice.
 func mergeChecks(a, b *value) *value {
 	both := *a
-	both.table = make(map[string]*value, len(a.table)+len(b.table))
-	for name, c := range a.table {
-		both.table[name] = c
-	}
+	both.table = maps.Clone(a.table)
 	for name, c := range b.table {
 		if before := a.table[name]; before != nil {
 			c.fail("is defined twice: also at %s", before.where())

@@ -147,6 +147,13 @@ func TestIncludeErrors(t *testing.T) {
 	}
 }
 
+func TestIncludedCannotInclude(t *testing.T) {
+	_, err := Parse(Source{"main.toml", nil}, Source{"more.toml", []byte("include = []")})
+	if err == nil || err.Error() != "more.toml:1: include: an included file cannot include others" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLoadWhatCannotBeRead(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.toml"))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "read configuration: ") {

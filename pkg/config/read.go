@@ -17,6 +17,9 @@ import (
 // never is the longest time that is taken; longer ones would overflow when added up.
 const never = 365 * 24 * time.Hour
 
+// mostInt bounds numbers that have no bound of their own; a few of them can be added up.
+const mostInt = math.MaxInt32
+
 // get gives a key's value; nil if it is absent.
 func (v *value) get(key string) *value {
 	v.asked = append(v.asked, key)
@@ -243,5 +246,3 @@ func brief(d time.Duration) string {
 	}
 	return s
 }
-
-const mostInt = math.MaxInt32
