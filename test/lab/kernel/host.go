@@ -16,7 +16,7 @@ import (
 // wants root, and is an error where the kernel has no IPVS.
 func (j Job) RunHere(ctx context.Context) (status int, err error) {
 	if os.Geteuid() != 0 {
-		return 0, errors.New("run on this kernel: root is needed")
+		return 0, errors.New("run on this kernel: root is needed (sudo make test)")
 	}
 	// Asking for the family makes the kernel load the module, if there is one.
 	if _, err := netlink.GenlFamilyGet("IPVS"); err != nil {
@@ -27,7 +27,7 @@ func (j Job) RunHere(ctx context.Context) (status int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.remove()) }()
-	args := append(isolate(), "--net", "--mount-proc", "--", "/bin/sh", p.dir+"/init")
+	args := append(isolated(), "--net", "--", "/bin/sh", p.dir+"/init")
 	cmd := exec.Command("unshare", args...)
 	cmd.Env = append(os.Environ(), "lab="+p.dir, "uml=")
 	return p.run(ctx, cmd)

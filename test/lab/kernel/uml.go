@@ -21,9 +21,12 @@ import (
 const umlPath = "/usr/bin/linux.uml"
 
 // RunUML boots a kernel, runs the job on it and returns the job's exit status. It ends when the job does; when ctx ends
-// first the kernel is killed with all that runs on it, and the error wraps ErrNoStatus. Nothing is left behind, not even
-// if this process is killed.
+// first the kernel is killed with all that runs on it, and the error wraps ErrNoStatus. Nothing is left running, not even
+// if this process is killed. It wants root.
 func (j Job) RunUML(ctx context.Context) (status int, err error) {
+	if os.Geteuid() != 0 {
+		return 0, errors.New("boot lab kernel: root is needed (sudo make test)")
+	}
 	if _, err := os.Stat(umlPath); err != nil {
 		return 0, fmt.Errorf("boot lab kernel: %w (Debian's package user-mode-linux; `make deps` installs it)", err)
 	}
@@ -41,7 +44,7 @@ func (j Job) RunUML(ctx context.Context) (status int, err error) {
 // umlCommand is the kernel's command line, under a first process of a PID namespace of its own: each process on a UML is
 // a process of the host, and they all end with that one.
 func (p *prepared) umlCommand() *exec.Cmd {
-	args := append(isolate(), "--mount-proc", "--", "/bin/sh", "-c", `"$@"; exit $?`, "lab",
+	args := append(isolated(), "--", "/bin/sh", "-c", `"$@"; exit $?`, "lab",
 		umlPath, "mem="+p.Memory, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init="+p.dir+"/init", "lab="+p.dir, "uml=yes", "uml_dir="+p.dir, "umid=lab",
 		"con=null", "con0=fd:0,fd:1", "quiet", "panic=-1")
@@ -56,14 +59,8 @@ func (p *prepared) umlCommand() *exec.Cmd {
 	return cmd
 }
 
-// isolate are unshare's flags for a PID namespace that ends with its parent.
-func isolate() []string {
-	args := []string{"--pid", "--fork", "--kill-child=KILL"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--user", "--map-current-user", "--mount")
-	}
-	return args
-}
+// isolated are unshare's flags for a PID namespace that ends with unshare.
+func isolated() []string { return []string{"--pid", "--fork", "--kill-child=KILL", "--mount-proc"} }
 
 // memoryDir is where the kernel's memory file goes: empty is its own choice, /dev/shm, unless that is too small.
 func memoryDir(memory, fallback string) string {
