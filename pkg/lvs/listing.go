@@ -40,9 +40,9 @@ func ListService(k Key, s Service) string {
 		if s.Netmask != k.Bits() {
 			b.WriteString(" mask " + k.mask(s.Netmask))
 		}
-	}
-	if s.Engine != "" {
-		b.WriteString(" pe " + s.Engine)
+		if s.Engine != "" {
+			b.WriteString(" pe " + s.Engine)
+		}
 	}
 	if s.Flags&OnePacket != 0 {
 		b.WriteString(" ops")
