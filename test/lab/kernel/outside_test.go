@@ -60,6 +60,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			cmd := exec.Command(binary, "-test.run=^TestHangs$", "-test.v")
+			cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // what a killed process cannot remove
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
