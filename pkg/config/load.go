@@ -1,14 +1,18 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // mostBytes bounds a file.
@@ -183,17 +187,34 @@ func globQuote(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
+// readFile reads a regular file: a pipe could keep its reader waiting for ever. One without a single word was cut short
+// by something, for instance by a full disk, and does not mean that no service is wanted.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
-	if err == nil && len(text) > mostBytes {
-		err = fmt.Errorf("%s is longer than %d MB", path, mostBytes>>20)
+	refuse := func(why error) ([]byte, error) { return nil, &fs.PathError{Op: "read", Path: path, Err: why} }
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return refuse(unix.EISDIR)
+	case !info.Mode().IsRegular():
+		return refuse(errors.New("not a regular file"))
 	}
-	return text, err
+	text, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > mostBytes:
+		return refuse(fmt.Errorf("longer than %d MB", mostBytes>>20))
+	case len(bytes.TrimSpace(text)) == 0:
+		return refuse(errors.New("empty; a comment in it says that this is meant"))
+	}
+	return text, nil
 }
 
 // cause gives what is behind an error about a path, where the path is told already.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const web = `[[service]]
@@ -100,7 +102,7 @@ func TestIncludeErrors(t *testing.T) {
 			[]string{"more.toml:1: include: an included file cannot include others"},
 		},
 		"itself": {
-			"include = [\"*.toml\"]\n", "",
+			"include = [\"*.toml\"]\n", "# nothing\n",
 			[]string{"lvsd.toml:1: include[0]: DIR/lvsd.toml includes itself"},
 		},
 		"absent": {
@@ -159,11 +161,28 @@ func TestLoadWhatCannotBeRead(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "read configuration: ") {
 		t.Errorf("absent: %v", err)
 	}
-	if _, err = Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "longer than 16 MB") {
-		t.Errorf("endless: %v", err)
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	if _, err = Load(t.TempDir()); err == nil {
-		t.Error("a directory is no error")
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir:                 "is a directory",
+		pipe:                "not a regular file",
+		"/dev/zero":         "not a regular file",
+		put("empty", " \n"): "empty; a comment in it says that this is meant",
+		put("long", strings.Repeat("\n", mostBytes+1)): "longer than 16 MB",
+	} {
+		if _, err := Load(path); err == nil || err.Error() != "read configuration: read "+path+": "+want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
@@ -172,7 +191,7 @@ func TestNameIsTheHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(write(t, map[string]string{"lvsd.toml": ""}))
+	c, err := Load(write(t, map[string]string{"lvsd.toml": "# nothing\n"}))
 	if err != nil {
 		t.Fatal(err)
 	}
