@@ -64,7 +64,6 @@ func newFarm(t *testing.T, seed uint64) *farm {
 		f.past[h.Address()] = newHistory(i != 3)
 	}
 	f.d = newDirector(t, f.site.Directors[0], pool)
-	f.d.stranger()
 	return f
 }
 

@@ -3,8 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -162,20 +160,4 @@ func (h *history) was(good bool, from, to time.Time) bool {
 		state = !state
 	}
 	return false
-}
-
-// stranger gives a director a service of somebody else's, which must be there untouched when the test ends.
-func (d *director) stranger() {
-	d.t.Helper()
-	const virtual = "192.0.2.97:53"
-	d.host.Run("ipvsadm", "-A", "-u", virtual, "-s", "rr")
-	d.host.Run("ipvsadm", "-a", "-u", virtual, "-r", "192.0.2.96:53", "-m", "-w", "7")
-	d.t.Cleanup(func() {
-		lines := strings.Split(d.host.Table(), "\n")
-		for _, want := range []string{"-A -u " + virtual + " -s rr", "-a -u " + virtual + " -r 192.0.2.96:53 -m -w 7"} {
-			if !slices.Contains(lines, want) {
-				d.t.Errorf("somebody else's service was touched: no %q in\n%s", want, strings.Join(lines, "\n"))
-			}
-		}
-	})
 }
