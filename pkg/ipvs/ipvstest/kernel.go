@@ -1,4 +1,4 @@
-// Package ipvstest is a kernel table in memory that is as strict as the real one, and the contract that both must keep.
+// Package ipvstest is a kernel table in memory that is as strict as the real one: test/contract holds both to the same.
 package ipvstest
 
 import (

@@ -5,8 +5,9 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/ipvs"
 	"github.com/lvsd/lvsd/pkg/ipvs/ipvstest"
+	"github.com/lvsd/lvsd/test/contract"
 )
 
 func TestContract(t *testing.T) {
-	ipvstest.TestKernel(t, func(*testing.T) ipvs.Kernel { return ipvstest.New(nil) })
+	contract.Kernel(t, func(*testing.T) ipvs.Kernel { return ipvstest.New(nil) })
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/lvsd/lvsd/pkg/ipvs"
-	"github.com/lvsd/lvsd/pkg/ipvs/ipvstest"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/test/contract"
 	"github.com/lvsd/lvsd/test/lab"
 )
 
@@ -69,5 +69,5 @@ func commands(changes []lvs.Change) string {
 }
 
 func TestContract(t *testing.T) {
-	ipvstest.TestKernel(t, func(t *testing.T) ipvs.Kernel { return open(t, lab.New(t).Host("lvs-a")) })
+	contract.Kernel(t, func(t *testing.T) ipvs.Kernel { return open(t, lab.New(t).Host("lvs-a")) })
 }

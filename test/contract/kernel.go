@@ -1,4 +1,5 @@
-package ipvstest
+// Package contract is what doubles and the real things that they stand for must both keep.
+package contract
 
 import (
 	"errors"
@@ -13,8 +14,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// TestKernel holds a Kernel to its contract. open gives an empty table, another one at each call.
-func TestKernel(t *testing.T, open func(*testing.T) ipvs.Kernel) {
+// Kernel holds an ipvs.Kernel to its contract. open gives an empty table, another one at each call.
+func Kernel(t *testing.T, open func(*testing.T) ipvs.Kernel) {
 	for name, test := range map[string]func(*testing.T, ipvs.Kernel){
 		"empty":                  testEmpty,
 		"services":               testServices,
