@@ -42,11 +42,27 @@ func renderStatus(whole, s *control.Status, f statusFilter, p paint) *sheet {
 	head := strings.Split(strings.TrimSuffix(lvs.ListHeader, "\n"), "\n")
 	v.line("%s", head[0])
 	v.row(head[1], "Health", "", "For", "Last check")
-	for _, service := range s.Services {
-		v.service(service, !f.wantsSomeServers())
-	}
-	v.foreign(s)
+	v.services(s, !f.wantsSomeServers())
 	return &v.sheet
+}
+
+// services draws the services of the configuration and those of the kernel, in ipvsadm's order.
+func (v *statusView) services(s *control.Status, whole bool) {
+	configured := map[lvs.Key]director.ServiceState{}
+	all := lvs.Table{}
+	for _, service := range s.Services {
+		configured[service.Virtual], all[service.Virtual] = service, lvs.Entry{}
+	}
+	for key := range v.rows {
+		all[key] = lvs.Entry{}
+	}
+	for _, key := range all.Listed() {
+		if service, ours := configured[key]; ours {
+			v.service(service, whole)
+		} else {
+			v.other(v.rows[key])
+		}
+	}
 }
 
 // row draws one line; colour is of the health alone.
@@ -177,24 +193,15 @@ func tryWord(c director.CheckState) string {
 	return fmt.Sprintf("%s %s in %s", c.Check, strings.TrimPrefix(oneLine(c.Last.Reason), "status "), took(c.Last.Took))
 }
 
-// foreign draws the services that are not lvsd's, below its own.
-func (v *statusView) foreign(s *control.Status) {
-	shown := map[lvs.Key]bool{}
-	for _, service := range s.Services {
-		shown[service.Virtual] = true
+// other draws a service of the kernel that is not in the configuration.
+func (v *statusView) other(row control.Virtual) {
+	word, why := "foreign", "never touched by lvsd"
+	if !row.Foreign {
+		word, why = "leaving", "no longer in the configuration"
 	}
-	for _, row := range s.Table {
-		if shown[row.Key] {
-			continue
-		}
-		word, why := "foreign", "never touched by lvsd"
-		if !row.Foreign {
-			word, why = "leaving", "no longer in the configuration"
-		}
-		v.row(lvs.ListService(row.Key, row.Service()), word, dim, "", why)
-		for _, r := range row.Servers {
-			v.WriteString(listReal(r) + "\n") // with the blanks that ipvsadm ends it with
-		}
+	v.row(lvs.ListService(row.Key, row.Service()), word, dim, "", why)
+	for _, r := range row.Servers {
+		v.WriteString(listReal(r) + "\n") // with the blanks that ipvsadm ends it with
 	}
 }
 
