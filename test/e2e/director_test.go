@@ -137,8 +137,10 @@ func (d *director) mustLvsd(args ...string) string {
 
 // status asks on the socket; sockets do not care for network namespaces.
 func (d *director) status() (*control.Status, error) {
-	return control.NewClient(d.file("lvsd.sock")).Status(d.t.Context())
+	return d.client().Status(d.t.Context())
 }
+
+func (d *director) client() *control.Client { return control.NewClient(d.file("lvsd.sock")) }
 
 func (d *director) mustStatus() *control.Status {
 	d.t.Helper()
@@ -244,6 +246,9 @@ func rows(text string) []string {
 		}
 		switch f[0] {
 		case "TCP", "UDP", "SCTP", "FWM":
+			if len(f) < 3 || f[2] == "-" { // not in the kernel's table
+				continue
+			}
 		case "->":
 			if len(f) < 6 || f[2] == "-" || f[1] == "RemoteAddress:Port" {
 				continue
