@@ -50,7 +50,7 @@ type keptVerdict struct {
 func ReadOwned(dir string) (map[lvs.Key]bool, error) {
 	var state ownedState
 	owned := map[lvs.Key]bool{}
-	if err := readState(filepath.Join(dir, ownedFile), &state, func() int { return state.Format }); err != nil {
+	if err := readState(filepath.Join(dir, ownedFile), &state); err != nil {
 		return owned, err
 	}
 	for _, k := range state.Services {
@@ -68,7 +68,7 @@ func writeOwned(dir string, owned map[lvs.Key]bool) error {
 func readVerdicts(dir string) (map[lvs.CheckID]lvs.Verdict, error) {
 	var state verdictsState
 	known := map[lvs.CheckID]lvs.Verdict{}
-	if err := readState(filepath.Join(dir, verdictsFile), &state, func() int { return state.Format }); err != nil {
+	if err := readState(filepath.Join(dir, verdictsFile), &state); err != nil {
 		return known, err
 	}
 	for _, k := range state.Verdicts {
@@ -93,7 +93,7 @@ func writeVerdicts(dir string, known map[lvs.CheckID]director.Known) error {
 }
 
 // readState decodes a state file. One that is missing is no error; one that is torn, of another format or too long is.
-func readState(path string, into any, format func() int) error {
+func readState(path string, into any) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -109,12 +109,18 @@ func readState(path string, into any, format func() int) error {
 	case len(b) > maxState:
 		return fmt.Errorf("read state %s: longer than %d bytes", path, maxState)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(into); err != nil {
+	var head struct {
+		Format int `json:"format"`
+	}
+	// The format first: the shape of another one is not to be understood.
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&head); err != nil {
 		return fmt.Errorf("read state %s: %w", path, err)
 	}
-	if got := format(); got != stateFormat {
-		return fmt.Errorf("read state %s: format %d, this lvsd knows %d", path, got, stateFormat)
+	if head.Format != stateFormat {
+		return fmt.Errorf("read state %s: format %d, this lvsd knows %d", path, head.Format, stateFormat)
+	}
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(into); err != nil {
+		return fmt.Errorf("read state %s: %w", path, err)
 	}
 	return nil
 }

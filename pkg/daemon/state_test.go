@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,17 @@ func TestTornState(t *testing.T) {
 		if got, err := ReadOwned(dir); err == nil || len(got) != 0 {
 			t.Fatalf("%d of %d bytes: %v, %v", n, len(whole), got, err)
 		}
+	}
+}
+
+// Of another version's file only the format is understood, whatever else is in it.
+func TestStateOfAnotherFormat(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ownedFile), []byte(`{"format":2,"services":{"a":1}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadOwned(dir); err == nil || !strings.Contains(err.Error(), "format 2, this lvsd knows 1") || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
