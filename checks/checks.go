@@ -87,10 +87,10 @@ func (o *Outcome) UnmarshalText(b []byte) error {
 // Phases are how long the parts of a try took; zero where a kind has no such part or it was not reached. Each is counted
 // from the start of the try, so that they only grow.
 type Phases struct {
-	Connect   time.Duration `json:"connect,omitempty"`
-	TLS       time.Duration `json:"tls,omitempty"`
-	FirstByte time.Duration `json:"first_byte,omitempty"`
-	Done      time.Duration `json:"done,omitempty"`
+	Connect   time.Duration `json:"connect_ns,omitempty"`
+	TLS       time.Duration `json:"tls_ns,omitempty"`
+	FirstByte time.Duration `json:"first_byte_ns,omitempty"`
+	Done      time.Duration `json:"done_ns,omitempty"`
 }
 
 // Result is what a try found. Reason is one line of at most 200 bytes, without control characters, fit for an operator

@@ -87,8 +87,8 @@ func TestWhatWouldTurnIt(t *testing.T) {
 		{director.CheckState{Verdict: "up", Fall: 3, Rise: 2}, "down after 3 more bad tries in a row; the next try is under way or due"},
 		{director.CheckState{Verdict: "up", Fall: 3, Rise: 2, Streak: 2}, "down after 1 more bad try (2 so far); the next try is under way or due"},
 		{
-			director.CheckState{Verdict: "down", Fall: 3, Rise: 2, Interval: 5 * time.Second, Last: &director.Try{At: now.Add(-2 * time.Second)}},
-			"up after 2 more good tries in a row; the next try within 3s",
+			director.CheckState{Verdict: "down", Fall: 3, Rise: 2, Next: now.Add(3 * time.Second)},
+			"up after 2 more good tries in a row; the next try in 3s",
 		},
 		{director.CheckState{Verdict: "unknown", Fall: 3, Rise: 2}, "by the first try that can be asked; the next try is under way or due"},
 	} {

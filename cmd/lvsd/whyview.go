@@ -194,10 +194,8 @@ func runUntil(c director.CheckState, good bool) (n int, known bool) {
 // turns says what would change the verdict, and when the next try is due.
 func turns(c director.CheckState, now time.Time) string {
 	next := "the next try is under way or due"
-	if c.Last != nil {
-		if in := c.Last.At.Add(c.Interval).Sub(now); in > 0 {
-			next = fmt.Sprintf("the next try within %s", took(in.Round(100*time.Millisecond)))
-		}
+	if in := c.Next.Sub(now); in > 0 {
+		next = fmt.Sprintf("the next try in %s", took(in.Round(100*time.Millisecond)))
 	}
 	word, need, to := "bad", c.Fall, "down"
 	switch c.Verdict {

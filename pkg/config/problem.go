@@ -39,6 +39,15 @@ func (e *Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap gives the mistakes one by one.
+func (e *Errors) Unwrap() []error {
+	list := make([]error, len(e.List))
+	for i, one := range e.List {
+		list[i] = one
+	}
+	return list
+}
+
 // report gathers what is wrong with a configuration.
 type report struct {
 	problems []problem

@@ -76,6 +76,7 @@ type check struct {
 	count   uint64
 	unasked uint64
 	maxLag  time.Duration
+	next    time.Time // when the next try is due
 	users   []*service
 	address *address
 }
@@ -197,6 +198,7 @@ func (d *director) take(batch []health.Report) {
 func (d *director) note(c *check, r health.Report) (changed bool) {
 	was, previous := c.status, c.last()
 	c.count++
+	c.next = r.Next
 	c.maxLag = max(c.maxLag, r.Lag)
 	if r.Result.Outcome == checks.NotAsked {
 		c.unasked++

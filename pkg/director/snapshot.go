@@ -79,6 +79,8 @@ type CheckState struct {
 	Count    uint64         `json:"tries"`
 	Unasked  uint64         `json:"could_not_be_asked"`
 	MaxLag   time.Duration  `json:"max_lag_ns"`
+	Next     time.Time      `json:"next,omitzero"`          // when the next try is due
+	Asked    *int           `json:"weight_asked,omitempty"` // weight that the server asked for by its last good answer
 	Last     *Try           `json:"last,omitempty"`
 	Tries    []Try          `json:"last_tries,omitempty"` // oldest first; only where asked for
 }
@@ -190,7 +192,7 @@ func (c *check) state(id lvs.CheckID, tries bool) CheckState {
 	state := CheckState{
 		Check: id.Check, Addr: id.Addr, Verdict: c.status.Verdict.String(), Since: c.status.Since, Streak: c.status.Streak,
 		Rise: c.spec.Policy.Rise, Fall: c.spec.Policy.Fall, Interval: c.spec.Interval, Timeout: c.spec.Timeout,
-		Count: c.count, Unasked: c.unasked, MaxLag: c.maxLag,
+		Count: c.count, Unasked: c.unasked, MaxLag: c.maxLag, Next: c.next, Asked: c.weight,
 	}
 	if last := c.last(); last != nil {
 		t := *last

@@ -54,6 +54,7 @@ type Report struct {
 	At     time.Time     // when the try began
 	Took   time.Duration // until it was decided
 	Lag    time.Duration // how late it began
+	Next   time.Time     // when the next try is due
 	Result checks.Result
 	Status Status
 }
@@ -304,20 +305,26 @@ func (s *schedule) finish(t tried) {
 	if !mon.late {
 		s.report(mon, t.ended, t.result)
 	}
-	next := mon.began.Add(mon.spec.wait(mon.status))
+	mon.due = mon.next(time.Now())
 	mon.began, mon.cancel = time.Time{}, nil
-	mon.due = next
-	if now := time.Now(); next.Before(now) {
-		mon.due = now
-	}
 	heap.Fix(&s.queue, mon.index)
 }
 
 func (s *schedule) report(mon *monitor, ended time.Time, r checks.Result) {
 	mon.status = mon.status.Next(mon.spec.Policy, r.Outcome, ended)
 	s.pending = append(s.pending, Report{
-		ID: mon.id, At: mon.began, Took: ended.Sub(mon.began), Lag: mon.lag, Result: r, Status: mon.status,
+		ID: mon.id, At: mon.began, Took: ended.Sub(mon.began), Lag: mon.lag, Next: mon.next(ended), Result: r, Status: mon.status,
 	})
+}
+
+// next is when the try after the one that began last is due, if that one ends at a time: an interval after it began, but
+// not before it has ended.
+func (mon *monitor) next(ended time.Time) time.Time {
+	due := mon.began.Add(mon.spec.wait(mon.status))
+	if due.Before(ended) {
+		return ended
+	}
+	return due
 }
 
 // dueHeap orders monitors by when they are due (container/heap).

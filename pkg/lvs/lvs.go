@@ -157,8 +157,8 @@ type Connections struct{ Active, Inactive, Persistent uint32 }
 // CheckID says which probe is meant: the check's name in the configuration and the address that it asks. The same ID is
 // asked once, however many services use it.
 type CheckID struct {
-	Check string
-	Addr  netip.AddrPort
+	Check string         `json:"check"`
+	Addr  netip.AddrPort `json:"address"`
 }
 
 // String gives "alive of 10.0.0.1:80".
