@@ -3,7 +3,7 @@ package audit
 import "sync"
 
 // maxWaiting is the number of lines that wait for the disk before further ones are lost.
-const maxWaiting = 8192
+const maxWaiting = 65536
 
 // inbox is what the callers of a Log leave for its writer. Whatever happens to the disk, its methods only take a lock
 // that nobody holds for long.

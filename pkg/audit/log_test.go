@@ -175,7 +175,7 @@ func TestMissingDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
 	file := filepath.Join(dir, "audit.log")
 	reports := make(chan error, 10)
-	l, err := Open(Config{File: file, MaxSize: 1 << 20}, func(err error) { reports <- err })
+	l, err := Open(Config{File: file, MaxSize: 64 << 20}, func(err error) { reports <- err })
 	if err != nil {
 		t.Fatal(err)
 	}

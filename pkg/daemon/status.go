@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -113,9 +111,13 @@ func (r *reader) rows(owned map[lvs.Key]bool, server netip.Addr) ([]control.Virt
 	if err != nil {
 		return nil, fmt.Errorf("read the IPVS table: %w", err)
 	}
+	table := make(lvs.Table, len(services))
+	for key := range services {
+		table[key] = lvs.Entry{}
+	}
 	rows := make([]control.Virtual, 0, len(services))
-	for _, key := range slices.SortedFunc(maps.Keys(services), lvs.Key.Compare) {
-		servers, err := r.kernel.Servers(key)
+	for _, key := range table.Listed() {
+		observed, err := r.kernel.Servers(key)
 		if errors.Is(err, ipvs.ErrNotFound) {
 			continue // it went while the table was read
 		}
@@ -124,11 +126,14 @@ func (r *reader) rows(owned map[lvs.Key]bool, server netip.Addr) ([]control.Virt
 		}
 		row := control.VirtualOf(key, services[key], !owned[key])
 		found := !server.IsValid()
-		for addr, s := range servers {
+		servers := make(map[netip.AddrPort]lvs.Server, len(observed))
+		for addr, s := range observed {
+			servers[addr] = s.Server
 			found = found || addr.Addr() == server
-			row.Servers = append(row.Servers, control.RealOf(addr, s.Server, s.Connections))
 		}
-		slices.SortFunc(row.Servers, func(a, b control.Real) int { return a.Addr.Compare(b.Addr) })
+		for _, addr := range (lvs.Entry{Servers: servers}).Listed() {
+			row.Servers = append(row.Servers, control.RealOf(addr, servers[addr], observed[addr].Connections))
+		}
 		if found {
 			rows = append(rows, row)
 		}

@@ -77,5 +77,5 @@ func appendServers(changes []Change, key Key, have, want map[netip.AddrPort]Serv
 			gone = append(gone, Change{Op: DelServer, Key: key, Addr: addr, WasServer: have[addr]})
 		}
 	}
-	return slices.Concat(changes, edit, gone)
+	return append(append(changes, edit...), gone...)
 }
