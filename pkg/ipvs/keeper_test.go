@@ -301,9 +301,13 @@ func TestGivesUpOnSomebodyWhoNeverStops(t *testing.T) {
 func TestRefusalsAreToldOnceAndHoldUpNothingElse(t *testing.T) {
 	b := newBench(t, nil)
 	want := lvs.Table{web: pool("nosuch", 1, 1, 1), tls: pool("rr", 1)}
+	b.kernel.Edit(lvs.Diff(nil, lvs.Table{tls: pool("rr", 1)})...) // the first turn takes two rounds
+	b.kernel.Miss(ipvs.Entry{Key: tls}, 1)
+	turns := [][2]int{{6, 4}, {4, 0}, {4, 2}} // writes and reads
 	line := `wrote -A -t 192.0.2.1:80 -s nosuch: scheduler "nosuch": not in this kernel: module ip_vs_nosuch: no such file or directory`
-	for i := range 3 {
+	for i, turn := range turns {
 		var err error
+		writes, reads := b.kernel.Writes(), b.kernel.Reads()
 		if i == 2 {
 			err = b.Resync()
 		} else {
@@ -312,13 +316,34 @@ func TestRefusalsAreToldOnceAndHoldUpNothingElse(t *testing.T) {
 		if !errors.Is(err, ipvs.ErrNoScheduler) || !strings.Contains(err.Error(), "-A -t 192.0.2.1:80 -s nosuch") {
 			t.Errorf("error: %v", err)
 		}
-		if !errors.Is(b.Status().Err, ipvs.ErrNoScheduler) {
+		if got := [2]int{b.kernel.Writes() - writes, b.kernel.Reads() - reads}; got != turn {
+			t.Errorf("turn %d: %d writes and reads, want %d", i, got, turn)
+		}
+		if !errors.Is(b.Status().Err, ipvs.ErrNoScheduler) || !b.Status().Good.IsZero() {
 			t.Errorf("status has error %v", b.Status().Err)
 		}
 	}
-	b.reported(line, "wrote -A -t 192.0.2.1:443 -s rr", "wrote -a -t 192.0.2.1:443 -r 10.0.0.1:80 -g -w 1")
+	b.reported(line)
 	b.sync(lvs.Table{web: pool("wlc", 1), tls: pool("rr", 1)})
 	b.holds(lvs.Table{web: pool("wlc", 1), tls: pool("rr", 1)})
+	if age := time.Since(b.Status().Good); age > time.Minute || b.Status().Err != nil {
+		t.Errorf("good %s ago, error %v", age, b.Status().Err)
+	}
+}
+
+// A change whose answer was lost is nobody else's doing.
+func TestLostAnswerIsNotDrift(t *testing.T) {
+	b := newBench(t, nil)
+	b.sync(lvs.Table{web: pool("rr", 1)})
+	b.events = nil
+	b.kernel.Fail(func(lvs.Change) error { return ipvstest.ErrLostAnswer })
+	if err := b.Sync(ipvs.Wanted{Table: lvs.Table{web: pool("rr", 2)}}); err == nil {
+		t.Error("no error although nothing was answered")
+	}
+	b.kernel.Fail(nil)
+	b.sync(lvs.Table{web: pool("rr", 3)})
+	b.reported("wrote -e -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 3")
+	b.holds(lvs.Table{web: pool("rr", 3)})
 }
 
 func TestKernelThatIsNotHeard(t *testing.T) {
@@ -412,6 +437,56 @@ func TestContestEndsByItself(t *testing.T) {
 		b.rest(70 * time.Second)
 		b.reported("calm 10.0.0.1:80 of tcp 192.0.2.1:80")
 		b.wrote(0, &sent)
+	})
+}
+
+// A change of what is wanted breaks through a contest once, however long its writing takes, and does not end it.
+func TestContestAndChangedWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		nosuch := func(w int) lvs.Table { return lvs.Table{web: pool("rr", w), tls: pool("nosuch")} }
+		_ = b.Sync(ipvs.Wanted{Table: nosuch(1)}) // something else fails all the time
+		for range 5 {
+			b.kernel.Edit(weight(web, rs1, 9))
+			_ = b.Resync()
+		}
+		if len(b.Status().Contested) != 1 {
+			t.Fatal("not contested")
+		}
+		b.events = nil
+		silent := errors.New("no answer")
+		b.kernel.Fail(func(lvs.Change) error { return silent })
+		_ = b.Sync(ipvs.Wanted{Table: nosuch(3)})
+		b.kernel.Fail(nil)
+		_ = b.Sync(ipvs.Wanted{Table: nosuch(3)})
+		b.kernel.Edit(weight(web, rs1, 9))
+		_ = b.Resync()
+		b.reported("wrote -e -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 3",
+			`wrote -A -t 192.0.2.1:443 -s nosuch: scheduler "nosuch": not in this kernel: module ip_vs_nosuch: no such file or directory`)
+
+		b.sync(lvs.Table{web: pool("rr", 9)}) // what the other wants: nothing to write, and no leave to write later
+		b.kernel.Edit(weight(web, rs1, 5))
+		b.resync()
+		b.reported()
+	})
+}
+
+// A contested service is looked at in every resync, also where a sweep takes long.
+func TestContestEndsInTimeWhereSweepsAreLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := lvs.Table{web: pool("rr", 1)}
+		for i := range 100 {
+			want[tcp(fmt.Sprintf("203.0.113.%d:80", i+1))] = pool("rr", 1)
+		}
+		b := newBench(t, nil)
+		b.sync(want)
+		b.fight(20 * time.Second)
+		b.kernel.Slow(10 * time.Millisecond)
+		b.rest(resync)
+		b.kernel.Edit(weight(web, rs1, 1))
+		b.events = nil
+		b.rest(66 * time.Second)
+		b.reported("calm 10.0.0.1:80 of tcp 192.0.2.1:80")
 	})
 }
 

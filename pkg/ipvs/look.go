@@ -96,21 +96,15 @@ func (k *Keeper) look() error {
 		return err
 	}
 	k.foreign(services)
-	for key, service := range services {
-		entry, known := k.have[key]
+	for key, entry := range k.have {
+		service, listed := services[key]
 		switch {
-		case !known && k.ours(key):
-			k.unsure[key] = true
-		case known && entry.Service != service:
+		case !listed:
+			if err := k.lookAt(key); err != nil {
+				return err
+			}
+		case entry.Service != service:
 			k.saw(key, &lvs.Entry{Service: service, Servers: entry.Servers}, true)
-		}
-	}
-	for key := range k.have {
-		if _, listed := services[key]; listed {
-			continue
-		}
-		if err := k.lookAt(key); err != nil {
-			return err
 		}
 	}
 	return k.sweep(began, services)

@@ -16,7 +16,7 @@ import (
 	"github.com/lvsd/lvsd/test/lab"
 )
 
-const applyRuns = 5
+const applyRuns = 3
 
 // applyTable is 1,000 services with 10 real servers of a weight.
 func applyTable(weight int) lvs.Table {
