@@ -4,8 +4,8 @@
 // Netlink speaks the kernel's generic netlink family itself, over the sockets of vishvananda/netlink/nl. moby/ipvs is
 // not in its way: that library runs modprobe when it is first used and, where ip_vs is missing, answers every call with
 // success for the life of the process; it reads weights as 16 bits, does not tell the family of a server's address nor
-// its encapsulation, reads no persistence engine, waits for an answer for ever and sends one message at a time. It
-// serves the tests as a second reader, and the benchmark as a measure.
+// its encapsulation, reads no persistence engine, waits for an answer for ever and sends one message at a time. The
+// benchmark measures against it (test/bench).
 package ipvs
 
 import (

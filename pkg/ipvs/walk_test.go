@@ -31,7 +31,7 @@ type walk struct {
 var (
 	wantable = []lvs.Key{web, tls, {Mark: 7}}
 	strange  = []lvs.Key{tcp("203.0.113.1:80"), {Mark: 7, IPv6: true}}
-	silence  = errors.New("silence")
+	errMute  = errors.New("silence")
 )
 
 func entries() *rapid.Generator[lvs.Entry] {
@@ -68,7 +68,7 @@ func (w *walk) sync() error {
 
 // faults lets the kernel refuse, fall silent and leave things out, until it is called with nothing to draw from.
 func (w *walk) faults(t *rapid.T) {
-	kinds := []error{nil, nil, nil, silence, ipvstest.ErrLostAnswer, fmt.Errorf("%w: %w", ipvs.ErrRefused, syscall.ENOMEM)}
+	kinds := []error{nil, nil, nil, errMute, ipvstest.ErrLostAnswer, fmt.Errorf("%w: %w", ipvs.ErrRefused, syscall.ENOMEM)}
 	drawn := rapid.SliceOfN(rapid.SampledFrom(kinds), 1, 12).Draw(t, "faults")
 	i := 0
 	w.kernel.Fail(func(lvs.Change) error {

@@ -29,7 +29,7 @@ type Kernel struct {
 	slow   time.Duration
 }
 
-// ErrLostAnswer, given by the function of Fail, is a change that is made although nobody hears of it.
+// ErrLostAnswer is a change that is made although nobody hears of it, when the function of Fail gives it.
 var ErrLostAnswer = errors.New("the answer was lost")
 
 var _ ipvs.Kernel = (*Kernel)(nil)
