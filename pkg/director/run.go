@@ -55,6 +55,7 @@ type director struct {
 	services        []*service
 	table           lvs.Table
 	suspicion       suspicion
+	suspicious      bool   // as last told
 	cause           string // of what is being decided
 	ready           bool
 	finishing       bool
@@ -345,9 +346,13 @@ func (d *director) doubt(changed bool) {
 	}
 	suspected, words := d.suspicion.state()
 	from, to := "sure of itself", "suspects itself"
-	if !suspected {
+	switch {
+	case !suspected && d.suspicious:
 		from, to = to, from
+	case !suspected:
+		from, to = "asking its neighbours", from
 	}
+	d.suspicious = suspected
 	d.record(audit.Entry{Event: audit.EventSuspect, Actor: CauseSuspect, From: from, To: to, Reason: words})
 	d.out.Doubt(suspected, words)
 	d.cause = CauseSuspect

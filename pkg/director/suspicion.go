@@ -41,6 +41,7 @@ const (
 	calm      phase = iota
 	asking          // the neighbours were asked; until they answer nothing is taken out
 	suspected       // they were silent too
+	returning       // they answer again; the servers are asked anew before anything is taken out
 	lapsed          // suspicion lasted for the longest time allowed; calm again when the servers answer
 )
 
@@ -49,11 +50,13 @@ const (
 type suspicion struct {
 	config    Suspect
 	window    time.Duration // the longest interval and timeout of all checks
+	comeback  time.Duration // within which every server that is well comes up again
 	addresses map[netip.Addr]*address
 
 	phase    phase
 	began    time.Time // of suspected
 	askAgain time.Time // when to ask again; zero if not
+	until    time.Time // of returning
 	trusted  time.Time // until when the last answer is believed
 	heardNew bool      // a silent try has come since the last consideration
 	words    string
@@ -62,9 +65,10 @@ type suspicion struct {
 // configure takes the addresses and bounds from a configuration.
 func (s *suspicion) configure(c Config, checks map[lvs.CheckID]*check) {
 	old := s.addresses
-	s.config, s.window, s.addresses = c.Suspect, 0, map[netip.Addr]*address{}
+	s.config, s.window, s.comeback, s.addresses = c.Suspect, 0, 0, map[netip.Addr]*address{}
 	for id, k := range checks {
 		s.window = max(s.window, max(k.spec.Interval, k.spec.DownInterval)+k.spec.Timeout)
+		s.comeback = max(s.comeback, comeback(k.spec))
 		host := id.Addr.Addr()
 		a := s.addresses[host]
 		if a == nil {
@@ -84,6 +88,12 @@ func (s *suspicion) configure(c Config, checks map[lvs.CheckID]*check) {
 			a.services[user.virtual.Name] = true
 		}
 	}
+}
+
+// comeback is how long a check that is down takes at most to come up, once its server answers.
+func comeback(c health.Spec) time.Duration {
+	again := min(time.Duration(c.Policy.Rise-1), time.Hour/max(c.FastInterval, 1)) * c.FastInterval // an hour is past any hold
+	return max(c.Interval, c.DownInterval) + again + 2*c.Timeout
 }
 
 // note takes in a try.
@@ -109,7 +119,7 @@ func (s *suspicion) note(a *address, r health.Report) {
 
 // consider tells whether the neighbours should be asked now.
 func (s *suspicion) consider(now time.Time) (ask bool) {
-	if !s.heardNew || s.phase == asking || s.phase == suspected {
+	if !s.heardNew || s.phase == asking || s.phase == suspected || s.phase == returning {
 		return false
 	}
 	s.heardNew = false
@@ -156,6 +166,9 @@ func (s *suspicion) answered(p Probed, now time.Time) (changed bool) {
 		return false
 	}
 	switch {
+	case p.Answered && before == suspected:
+		s.phase, s.askAgain, s.until = returning, time.Time{}, s.end(now.Add(s.comeback))
+		s.words = p.Words + "; the servers are asked anew before any is taken out"
 	case p.Answered || p.Unasked:
 		s.phase, s.askAgain, s.trusted = calm, time.Time{}, now.Add(suspectTrust)
 		s.words = p.Words
@@ -165,23 +178,35 @@ func (s *suspicion) answered(p Probed, now time.Time) (changed bool) {
 	default:
 		s.askAgain = now.Add(suspectAgain)
 	}
-	return s.phase != before
+	return s.phase != before && s.phase != returning
+}
+
+// end is a moment, or that at which suspicion has lasted for the longest time allowed, whichever comes first.
+func (s *suspicion) end(t time.Time) time.Time {
+	if most := s.began.Add(s.config.Hold); t.IsZero() || most.Before(t) {
+		return most
+	}
+	return t
 }
 
 // next is when wake has something to do; zero for never.
 func (s *suspicion) next() time.Time {
-	if s.phase != suspected {
+	switch s.phase {
+	case suspected:
+		return s.end(s.askAgain)
+	case returning:
+		return s.until
+	default:
 		return time.Time{}
 	}
-	end := s.began.Add(s.config.Hold)
-	if !s.askAgain.IsZero() && s.askAgain.Before(end) {
-		return s.askAgain
-	}
-	return end
 }
 
 // wake tells whether to ask the neighbours again, and whether suspicion has lasted for too long.
 func (s *suspicion) wake(now time.Time) (ask, changed bool) {
+	if s.phase == returning && !now.Before(s.until) {
+		s.phase, s.trusted = calm, now.Add(suspectTrust)
+		return false, true
+	}
 	if s.phase != suspected {
 		return false, false
 	}
@@ -198,7 +223,9 @@ func (s *suspicion) wake(now time.Time) (ask, changed bool) {
 }
 
 // withholds tells whether nothing is to be taken out.
-func (s *suspicion) withholds() bool { return s.phase == asking || s.phase == suspected }
+func (s *suspicion) withholds() bool { return s.phase == asking || s.doubts() }
 
 // state tells whether the director suspects itself, and why in words.
-func (s *suspicion) state() (bool, string) { return s.phase == suspected, s.words }
+func (s *suspicion) state() (bool, string) { return s.doubts(), s.words }
+
+func (s *suspicion) doubts() bool { return s.phase == suspected || s.phase == returning }
