@@ -18,7 +18,8 @@ import (
 // firstSpread is the longest time over which the first tries of new checks are spread (SAFETY.md, "First table").
 const firstSpread = time.Second
 
-// overdue is how long after its deadline a try may return before its check is reported as one that does not.
+// overdue is how long after its deadline a try may return before its check is reported as one that does not. Kinds end at
+// their deadline by themselves, so that this is a fault of this host, not of the server.
 const overdue = 2 * time.Second
 
 // asleep is how late this host may notice that something is due before it, and not the server, is taken to be at fault: it
@@ -252,8 +253,8 @@ func (s *schedule) wake(now time.Time) {
 			mon.due = now.Add(overdue)
 		default:
 			s.report(mon, now, checks.Result{
-				Outcome: checks.NoAnswer,
-				Reason:  fmt.Sprintf("no answer within %v, and the check does not return", mon.spec.Timeout),
+				Outcome: checks.NotAsked,
+				Reason:  fmt.Sprintf("this host: the check does not return, %v after its deadline", now.Sub(mon.began)-mon.spec.Timeout),
 			})
 			mon.late = true
 			mon.due = now.Add(max(mon.spec.wait(mon.status), mon.spec.Timeout))

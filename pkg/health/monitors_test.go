@@ -209,7 +209,7 @@ func TestCheckThatDoesNotReturn(t *testing.T) {
 		m.Set(map[lvs.CheckID]Spec{id(1): spec(s)})
 		pass(9 * time.Second)
 		got := seen()
-		if len(got) == 0 || got[0].Result.Outcome != checks.NoAnswer || !strings.Contains(got[0].Result.Reason, "does not return") {
+		if len(got) == 0 || got[0].Result.Outcome != checks.NotAsked || !strings.Contains(got[0].Result.Reason, "does not return") {
 			t.Fatalf("reports %+v, want one that says that the check does not return", got)
 		}
 		if len(s.asked) != 1 {
