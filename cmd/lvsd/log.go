@@ -13,11 +13,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// newLogger logs for whoever reads: a person at a terminal, the journal, or a program that takes JSON.
-func newLogger(to *os.File, format, level string) (zerolog.Logger, error) {
+// newLogger logs for whoever reads: a person at a terminal, the journal, or a program that takes JSON. Logging never waits
+// for the reader. The function returned passes what still waits; it is called at the end.
+func newLogger(to *os.File, format, level string) (zerolog.Logger, func(), error) {
 	least, err := zerolog.ParseLevel(strings.ToLower(level))
 	if err != nil || least < zerolog.DebugLevel || least > zerolog.ErrorLevel {
-		return zerolog.Nop(), usagef("--log-level %q is none of debug, info, warn, error", level)
+		return zerolog.Nop(), nil, usagef("--log-level %q is none of debug, info, warn, error", level)
 	}
 	if format == "auto" {
 		switch {
@@ -29,18 +30,27 @@ func newLogger(to *os.File, format, level string) (zerolog.Logger, error) {
 			format = "json"
 		}
 	}
-	var out zerolog.Logger
-	switch format {
-	case "console":
-		out = zerolog.New(zerolog.ConsoleWriter{Out: to, NoColor: !bool(paintFor(to)), TimeFormat: time.TimeOnly})
-	case "journal":
-		return zerolog.New(&journal{to: to}).Level(least), nil // the journal has its own time
-	case "json":
-		out = zerolog.New(to)
-	default:
-		return zerolog.Nop(), usagef("--log-format %q is none of auto, console, journal, json", format)
+	form := forms[format]
+	if form == nil {
+		return zerolog.Nop(), nil, usagef("--log-format %q is none of auto, console, journal, json", format)
 	}
-	return out.Level(least).With().Timestamp().Logger(), nil
+	colour := bool(paintFor(to))
+	queue := newLogQueue(to, func(lost uint64) []byte {
+		var line bytes.Buffer
+		log := form(&line, colour)
+		log.Warn().Uint64("lost", lost).Msg("log lines lost: they were not read in time")
+		return line.Bytes()
+	})
+	return form(queue, colour).Level(least), queue.Close, nil
+}
+
+// forms are the formats of the log.
+var forms = map[string]func(to io.Writer, colour bool) zerolog.Logger{
+	"console": func(to io.Writer, colour bool) zerolog.Logger {
+		return zerolog.New(zerolog.ConsoleWriter{Out: to, NoColor: !colour, TimeFormat: time.TimeOnly}).With().Timestamp().Logger()
+	},
+	"journal": func(to io.Writer, _ bool) zerolog.Logger { return zerolog.New(&journal{to: to}) }, // the journal has its own time
+	"json":    func(to io.Writer, _ bool) zerolog.Logger { return zerolog.New(to).With().Timestamp().Logger() },
 }
 
 // isJournal tells whether a file is the journal's stream: JOURNAL_STREAM of systemd.exec(5).

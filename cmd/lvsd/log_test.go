@@ -25,7 +25,7 @@ func TestLogFormats(t *testing.T) {
 		}
 	}
 	for _, bad := range [][2]string{{"xml", "info"}, {"json", "loud"}, {"json", ""}, {"json", "trace"}} {
-		if _, err := newLogger(os.Stderr, bad[0], bad[1]); err == nil {
+		if _, _, err := newLogger(os.Stderr, bad[0], bad[1]); err == nil {
 			t.Errorf("format %q, level %q were taken", bad[0], bad[1])
 		} else if _, usage := errors.AsType[usageError](err); !usage {
 			t.Errorf("format %q, level %q: %v is no error of usage", bad[0], bad[1], err)
@@ -40,12 +40,13 @@ func logged(t *testing.T, format string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	log, err := newLogger(f, format, "warn")
+	log, flush, err := newLogger(f, format, "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Info().Msg("not this one")
 	log.Warn().Str("service", "web").Msg("quorum lost")
+	flush()
 	b, err := os.ReadFile(f.Name())
 	if err != nil {
 		t.Fatal(err)

@@ -25,10 +25,11 @@ func (a *app) runCommand() *cobra.Command {
 			if a.socket != "" {
 				return usagef("--socket is for asking the daemon; its own socket is set in [control] of the configuration")
 			}
-			log, err := newLogger(os.Stderr, format, level)
+			log, flush, err := newLogger(os.Stderr, format, level)
 			if err != nil {
 				return err
 			}
+			defer flush()
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			options.Config = a.config
