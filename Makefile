@@ -9,35 +9,34 @@ GO      ?= $(or $(shell command -v go),/usr/local/go/bin/go)
 DESTDIR ?=
 PREFIX  ?= /usr/local
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
-TAGS    := timberjack_nozstd
 
 # Packages whose tests boot a kernel are those that import the lab; the others run with the race detector.
 LAB_IMPORT := github.com/lvsd/lvsd/test/lab
 MARK       := {{$$lab := "unit"}}{{range .XTestImports}}{{if eq . "$(LAB_IMPORT)" "$(LAB_IMPORT)/kernel"}}{{$$lab = "lab"}}{{end}}{{end}}{{range .TestImports}}{{if eq . "$(LAB_IMPORT)" "$(LAB_IMPORT)/kernel"}}{{$$lab = "lab"}}{{end}}{{end}}{{$$lab}} {{.ImportPath}}
-PACKAGES    = $(shell $(GO) list -tags $(TAGS) -f '$(MARK)' ./... | sed -n 's/^$(1) //p')
+PACKAGES    = $(shell $(GO) list -f '$(MARK)' ./... | sed -n 's/^$(1) //p')
 
 # Budgets: what a suite may take, in minutes, on two cores (test/README.md has the table). Past it, it fails.
 UNIT_MINUTES := 6
 LAB_MINUTES  := 8
-BUDGET        = timeout --signal=TERM --kill-after=30 $(1)m $(GO) test -tags $(TAGS) -timeout $(1)m
+BUDGET        = timeout --signal=TERM --kill-after=30 $(1)m $(GO) test -timeout $(1)m
 FUZZ_TIME    ?= 30s
 
 .PHONY: build install demo test unit e2e vet lint bench soak fuzz lab deps ci clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lvsd ./cmd/lvsd
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lvsd ./cmd/lvsd
 
 install: build
 	install -D -m 755 bin/lvsd $(DESTDIR)$(PREFIX)/sbin/lvsd
 	@tools/install-files "$(DESTDIR)" "$(PREFIX)"
 
 demo: deps build
-	@$(GO) run -tags $(TAGS) ./test/lab/shell -bare -c 'bin/lvsd demo'
+	@$(GO) run ./test/lab/shell -bare -c 'bin/lvsd demo'
 
 test: deps vet unit e2e
 
 vet:
-	$(GO) vet -tags $(TAGS) ./...
+	$(GO) vet ./...
 
 unit:
 	$(call BUDGET,$(UNIT_MINUTES)) -race $(call PACKAGES,unit)
@@ -46,19 +45,19 @@ e2e: deps # benchmarks are for make bench
 	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 2 $(filter-out %/bench,$(call PACKAGES,lab))
 
 lint: vet
-	@tools/lint $(GO) $(TAGS)
+	@tools/lint $(GO)
 
 bench: deps
-	$(GO) test -tags $(TAGS) -count=1 -p 1 -run '^$$' -bench . -timeout 60m ./...
+	$(GO) test -count=1 -p 1 -run '^$$' -bench . -timeout 60m ./...
 
 soak: deps
-	$(GO) test -tags $(TAGS),soak -count=1 -p 1 -v -run Soak -timeout 6h $(call PACKAGES,lab)
+	$(GO) test -tags soak -count=1 -p 1 -v -run Soak -timeout 6h $(call PACKAGES,lab)
 
 fuzz:
-	@tools/fuzz $(GO) $(TAGS) $(FUZZ_TIME)
+	@tools/fuzz $(GO) $(FUZZ_TIME)
 
 lab: deps
-	@$(GO) run -tags $(TAGS) ./test/lab/shell $(if $(CMD),-c '$(subst ','\'',$(value CMD))')
+	@$(GO) run ./test/lab/shell $(if $(CMD),-c '$(subst ','\'',$(value CMD))')
 
 deps:
 	@tools/deps

@@ -210,7 +210,7 @@ func checkHeader(name, value string) error {
 	}
 	switch strings.ToLower(name) {
 	case "host":
-		return errors.New(`Host has a key of its own: host`)
+		return errors.New(`the host header has a key of its own: host`)
 	case "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer":
 		return fmt.Errorf("%s is the check's own to send", name)
 	}

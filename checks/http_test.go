@@ -222,7 +222,7 @@ func TestHTTPValidate(t *testing.T) {
 		{"connect", func(h *checks.HTTP) { h.Method = "CONNECT" }, "method: CONNECT cannot be a check"},
 		{"header name", header("a b", "c"), `headers: "a b" is not a header name`},
 		{"header smuggles", header("A", "b\r\nC: d"), "headers: the value of A has control characters, or spaces around it"},
-		{"header host", header("hOst", "b"), "headers: Host has a key of its own: host"},
+		{"header host", header("hOst", "b"), "headers: the host header has a key of its own: host"},
 		{"header of framing", header("Content-Length", "5"), "headers: Content-Length is the check's own to send"},
 		{"status", func(h *checks.HTTP) { h.Status = "2xx" }, `status: "2xx" is not a status code from 100 to 599`},
 		{"body kind", func(h *checks.HTTP) { h.Body = "ok" }, `body: must begin with "contains:", "regex:", "sha256:" or "json:"`},

@@ -176,5 +176,6 @@ func parseAddr(s string) (netip.Addr, error) {
 
 // isInterface follows dev_valid_name of net/core/dev.c.
 func isInterface(s string) bool {
-	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r\x00\xa0")
+	const nbsp = 0xa0 // a space to the kernel's isspace
+	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r\x00") && strings.IndexByte(s, nbsp) < 0
 }

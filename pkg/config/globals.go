@@ -142,7 +142,7 @@ func checkName(s string) error {
 	}
 	for _, r := range s {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r) {
-			return fmt.Errorf("%q: a name is made of letters, digits, and - _ .", clip(s))
+			return fmt.Errorf("%q: a name is made of letters, digits, and - _ . only", clip(s))
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -312,5 +311,5 @@ func BenchmarkSchedule(b *testing.B) {
 type instant struct{}
 
 func (instant) Check(context.Context, checks.Target) checks.Result {
-	return checks.Result{Outcome: checks.Good, Reason: fmt.Sprint("well")}
+	return checks.Result{Outcome: checks.Good, Reason: "well"}
 }

@@ -152,7 +152,7 @@ func insideArgs(args []string) []string {
 // BuildLvsd builds lvsd as it is shipped into dir and returns its path.
 func BuildLvsd(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "lvsd")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags=timberjack_nozstd", "-o", path, "github.com/lvsd/lvsd/cmd/lvsd")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", path, "github.com/lvsd/lvsd/cmd/lvsd")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
