@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -39,11 +40,15 @@ func answerBadly(c net.Conn, kind int) {
 	if _, err := c.Write([]byte(h.first)); err != nil {
 		return
 	}
+	again := []byte(h.again)
+	if h.pause == 0 {
+		again = bytes.Repeat(again, 256<<10/len(again)) // as fast as it gets
+	}
 	for {
-		if _, err := c.Write([]byte(h.again)); err != nil {
+		if _, err := c.Write(again); err != nil {
 			return
 		}
-		time.Sleep(max(h.pause, time.Millisecond)) // as fast as this machine lets everybody else work too
+		time.Sleep(h.pause)
 	}
 }
 
@@ -96,15 +101,15 @@ func TestFaultsHostile(t *testing.T) {
 			asked++
 		}
 	}
-	if want := int(time.Since(began) / (200 * time.Millisecond)); asked < want*3/4 {
+	if want := int(time.Since(began) / (200 * time.Millisecond)); asked < want/3 { // they and lvsd share one slow processor
 		t.Errorf("the good server was asked %d times in %v, want %d", asked, time.Since(began), want)
 	}
 	for _, c := range d.mustStatus().Checks {
 		if bad := c.Addr.Addr() != netip.MustParseAddr("198.51.100.103"); bad != (c.Verdict == "down") {
 			t.Errorf("%v is %s: %+v", c.ID(), c.Verdict, c.Last)
 		}
-		if c.Last.Took > 2*time.Second {
-			t.Errorf("a try of %v took %v, want 1s", c.ID(), c.Last.Took)
+		if c.Last.Took > 2*time.Second || c.MaxLag > time.Second {
+			t.Errorf("a try of %v took %v, want 1s; one began %v late", c.ID(), c.Last.Took, c.MaxLag)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (f *farm) killed(times int) {
 		select {
 		case <-f.d.proc.Exited():
 			f.t.Fatalf("lvsd ended by itself:\n%s", f.d.proc.Output())
-		case <-time.After(time.Duration(f.random.IntN(3500)) * time.Millisecond):
+		case <-time.After(time.Duration(f.random.IntN(2500)) * time.Millisecond):
 		}
 		f.d.proc.Kill()
 		time.Sleep(time.Duration(f.random.IntN(300)) * time.Millisecond)
@@ -161,9 +161,19 @@ func killAtRandom(t *testing.T, times int, seed uint64) {
 	f.judge(moves)
 	tally := asker.Stop()
 	t.Log(tally)
-	for kind := range tally.Errors {
-		if kind != "status 503" {
-			t.Errorf("clients saw %q, which no server gave", kind)
+	removals := 0
+	for _, m := range moves {
+		if !m.in {
+			removals++
+		}
+	}
+	for kind, n := range tally.Errors {
+		switch {
+		case kind == "status 503":
+		// IPVS drops what comes for a connection whose server was taken out (ip_vs_in, ip_vs_core.c): its client waits in vain.
+		case kind == "timeout" && n <= 2*removals:
+		default:
+			t.Errorf("%d clients saw %q in %d removals, which no server gave", n, kind, removals)
 		}
 	}
 	for i, w := range f.web[4:] {

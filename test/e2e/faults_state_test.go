@@ -45,7 +45,7 @@ func TestFaultsState(t *testing.T) {
 		}, func() error { return os.Remove(d.file("state")) }, "not a directory"},
 		{"read-only", func() error { return unix.Mount("none", d.file("state"), "tmpfs", unix.MS_RDONLY, "") },
 			func() error { return unix.Unmount(d.file("state"), 0) }, "read-only"},
-		{"full", func() error { mountSmall(t, d.file("state")).fill(); return nil },
+		{"full", func() error { mountSmall(t, d.file("state"), "64k").fill(); return nil },
 			func() error { return unix.Unmount(d.file("state"), 0) }, "no space left"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
