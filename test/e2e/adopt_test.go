@@ -124,9 +124,10 @@ func TestLife(t *testing.T) {
 		d.file("state2"), d.file("socket2"), d.file("audit2"), adopting), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := d.host.Try(lab.Lvsd(t), "run", "-c", second)
-	if err == nil || !strings.Contains(out, "another lvsd run keeps the IPVS table of this network namespace") {
-		t.Errorf("a second lvsd: %v\n%s", err, out)
+	refused := d.host.Start(lab.Lvsd(t), "run", "-c", second)
+	const why = "another lvsd run keeps the IPVS table of this network namespace"
+	if code := refused.Wait(10 * time.Second); code != 1 || !strings.Contains(refused.Output(), why) {
+		t.Errorf("a second lvsd ended with %d:\n%s", code, refused.Output())
 	}
 	other := newDirector(t, site.Directors[1], adopting)
 	other.start()
