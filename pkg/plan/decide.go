@@ -19,9 +19,10 @@ const (
 // Decide gives the next state of a virtual service. before is the state that Decide gave last, or holds what the kernel
 // had when lvsd started: what has no verdict stays as it is there.
 func Decide(v Virtual, before State, in Input) State {
-	d := decision{v: v, before: before, in: in, after: State{Quorum: before.Quorum}}
-	real := d.assess(v.Servers, false)
-	sorry := d.assess(v.Sorry, true)
+	d := decision{v: v, before: before, in: in}
+	real := d.assess(v.Servers, 0, false)
+	sorry := d.assess(v.Sorry, len(v.Servers), true)
+	d.takeOver(sorry)
 	d.hold(real)
 	d.decideQuorum(real)
 	d.after.Entry = lvs.Entry{Service: v.Service, Servers: make(map[netip.AddrPort]lvs.Server, len(real)+1)}
@@ -42,6 +43,13 @@ type decision struct {
 	before State
 	in     Input
 	after  State
+	places map[place]int // of before.Servers; made when the configuration has changed
+}
+
+// place tells the servers of a service apart: a sorry server may have the address of a real one.
+type place struct {
+	addr  netip.AddrPort
+	sorry bool
 }
 
 // candidate is a server on its way through the decision.
@@ -52,7 +60,7 @@ type candidate struct {
 	weight int        // at full
 	had    lvs.Server // what the table has of it
 	inHad  bool       // whether the table has it
-	since  time.Time  // of the verdict
+	failed time.Time  // since when a check says that it is down
 }
 
 // takes tells whether the table sends the server new connections now.
@@ -61,11 +69,41 @@ func (c *candidate) takes() bool { return c.inHad && c.had.Weight > 0 }
 // counts tells whether min_up and quorum count the server at all.
 func (c *candidate) counts() bool { return c.Admin == lvs.Enabled }
 
-// assess gathers what is known of each server.
-func (d *decision) assess(servers []Server, sorry bool) []*candidate {
+// known finds the state of a server before; unless the configuration has changed it stands at the same index.
+func (d *decision) known(i int, p place) (ServerState, bool) {
+	states := d.before.Servers
+	if i < len(states) && states[i].Addr == p.addr && states[i].Sorry == p.sorry {
+		return states[i], true
+	}
+	if d.places == nil {
+		d.places = make(map[place]int, len(states))
+		for j, st := range states {
+			d.places[place{st.Addr, st.Sorry}] = j
+		}
+	}
+	j, there := d.places[p]
+	if !there {
+		return ServerState{}, false
+	}
+	return states[j], true
+}
+
+// takeOver begins with what an adopted table shows: a sorry server in it stands in, so the quorum was lost.
+func (d *decision) takeOver(sorry []*candidate) {
+	d.after.Quorum = d.before.Quorum
+	if d.before.Quorum != Pending || len(d.before.Servers) > 0 {
+		return
+	}
+	if slices.ContainsFunc(sorry, func(c *candidate) bool { return c.takes() && !d.isReal(c.Addr) }) {
+		d.before.Quorum, d.after.Quorum = Lost, Lost
+	}
+}
+
+// assess gathers what is known of each server; the first of them stands at an index of before.Servers.
+func (d *decision) assess(servers []Server, first int, sorry bool) []*candidate {
 	list := make([]*candidate, 0, len(servers))
-	for _, s := range servers {
-		was, known := d.before.server(s.Addr, sorry)
+	for i, s := range servers {
+		was, known := d.known(first+i, place{s.Addr, sorry})
 		c := &candidate{server: s, was: was, weight: s.Set.Weight}
 		c.ServerState = ServerState{Addr: s.Addr, Sorry: sorry, Since: was.Since, Rising: was.Rising}
 		c.had, c.inHad = d.before.Entry.Servers[s.Addr]
@@ -89,8 +127,8 @@ func (d *decision) judge(c *candidate) {
 		if h.Weight != nil && (!asked || *h.Weight < c.weight) {
 			c.weight, asked = *h.Weight, true
 		}
-		if h.Since.After(c.since) {
-			c.since = h.Since
+		if h.Verdict == lvs.Down && (c.failed.IsZero() || h.Since.Before(c.failed)) {
+			c.failed = h.Since
 		}
 		if h.Verdict == lvs.Down && c.Verdict != lvs.Down || h.Verdict == lvs.Unknown && c.Verdict == lvs.Up {
 			c.Verdict, c.Check = h.Verdict, id
@@ -113,7 +151,7 @@ func (d *decision) hold(real []*candidate) {
 		case c.Verdict == lvs.Unknown && c.inHad:
 			c.Held = HeldUnknown
 			staying++
-		case c.Verdict == lvs.Down && c.inHad && d.in.Withhold:
+		case c.Verdict == lvs.Down && c.takes() && d.in.Withhold:
 			c.Held = HeldBySuspicion
 			staying++
 		case c.Verdict == lvs.Down && c.takes():
@@ -122,15 +160,15 @@ func (d *decision) hold(real []*candidate) {
 	}
 	need := (total*d.v.MinUp+99)/100 - staying
 	slices.SortStableFunc(leaving, func(a, b *candidate) int { // who failed last is the least surely dead
-		return cmp.Or(b.since.Compare(a.since), a.Addr.Compare(b.Addr))
+		return cmp.Or(b.failed.Compare(a.failed), a.Addr.Compare(b.Addr))
 	})
 	for _, c := range leaving[:max(0, min(need, len(leaving)))] {
 		c.Held = HeldByMinUp
 	}
 }
 
-// decideQuorum counts the weight in service. A server without a verdict may still turn out well, so it keeps a quorum
-// from being lost; only a known one reaches it. Suspicion counts what it holds.
+// decideQuorum counts the weight in service: of servers that are up, and of those that are held as they were. A server
+// without a verdict may still turn out well, so it keeps a quorum from being lost. What min_up holds is known to be dead.
 func (d *decision) decideQuorum(real []*candidate) {
 	possible := 0
 	for _, c := range real {
@@ -140,7 +178,10 @@ func (d *decision) decideQuorum(real []*candidate) {
 		switch {
 		case c.Verdict == lvs.Up:
 			d.after.Weight += c.weight
-		case c.Held == HeldUnknown || c.Held == HeldBySuspicion:
+		case c.Held == HeldUnknown:
+			d.after.Weight += c.had.Weight
+			possible += max(c.weight-c.had.Weight, 0)
+		case c.Held == HeldBySuspicion:
 			d.after.Weight += c.had.Weight
 		case c.Verdict == lvs.Unknown:
 			possible += c.weight
@@ -177,6 +218,7 @@ func (d *decision) placeSorry(sorry []*candidate) (standIn bool) {
 				c.Held = HeldBySuspicion
 			}
 			d.put(c, c.had)
+			standIn = standIn || d.in.Withhold && d.after.Quorum == Lost && c.had.Weight > 0
 		}
 	}
 	return standIn

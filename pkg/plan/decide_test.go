@@ -143,7 +143,10 @@ func TestFirstTable(t *testing.T) {
 		{name: "a known server takes the configured weight", before: "A=7", verdicts: "A+", want: "A=1", wantQuorum: Reached},
 		{name: "a server that the configuration dropped goes", real: "A", before: "A=1 B=1", verdicts: "A+", want: "A=1", wantQuorum: Reached},
 		{name: "a quiesced server stays quiesced until its first verdict", v: Virtual{OnDown: Quiesce}, before: "A=0 B=1", want: "A=0 B=1", wantQuorum: Reached, wantHeld: "A held until its first verdict; B held until its first verdict"},
-		{name: "sorry stays in while the real servers are unknown", sorry: "S", before: "S=1", verdicts: "S+", want: "S=1", wantHeld: "S held until its first verdict"},
+		{name: "sorry stays in while the real servers are unknown", sorry: "S", before: "S=1", verdicts: "S+", want: "S=1", wantQuorum: Lost},
+		{name: "sorry stays in while it is unknown itself", sorry: "S", before: "S=1", want: "S=1", wantQuorum: Lost, wantHeld: "S held until its first verdict"},
+		{name: "sorry in an adopted table: hysteresis holds over a restart", v: Virtual{Quorum: 2, Hysteresis: 1}, sorry: "S", before: "S=1", verdicts: "A+ B+ C- D- S+", want: "S=1", wantQuorum: Lost},
+		{name: "servers quiesced before the start may still turn out well", v: Virtual{OnDown: Quiesce}, sorry: "S", before: "A=0 B=0 C=0 D=0", verdicts: "S+", want: "A=0 B=0 C=0 D=0", wantHeld: "A held until its first verdict; B held until its first verdict; C held until its first verdict; D held until its first verdict"},
 		{name: "sorry does not come in while the real servers are unknown", sorry: "S", verdicts: "S+ A-", want: ""},
 	} {
 		t.Run(r.name, r.run)
@@ -222,6 +225,8 @@ func TestSuspicion(t *testing.T) {
 		{name: "no sorry server comes in", sorry: "S", before: "A=1", quorum: Reached, verdicts: "A- B- C- D- S+", withhold: true, want: "A=1", wantQuorum: Reached, wantHeld: "A held: the director suspects itself"},
 		{name: "a sorry server that is in stays", sorry: "S", before: "S=1", quorum: Lost, verdicts: "A- B- C- D- S-", withhold: true, want: "S=1", wantQuorum: Lost, wantHeld: "S held: the director suspects itself"},
 		{name: "what comes back is put in", before: "A=1", quorum: Reached, verdicts: "A- B+ C- D-", withhold: true, want: "A=1 B=1", wantQuorum: Reached, wantHeld: "A held: the director suspects itself"},
+		{name: "sorry goes on standing in for too few", v: Virtual{Quorum: 2}, sorry: "S", before: "S=1", quorum: Lost, verdicts: "A+ B- C- D- S+", withhold: true, want: "S=1", wantQuorum: Lost, wantHeld: "S held: the director suspects itself"},
+		{name: "a quiesced server is not held", v: Virtual{OnDown: Quiesce}, before: "A=1 B=0", quorum: Reached, verdicts: "A+ B- C- D-", withhold: true, want: "A=1 B=0", wantQuorum: Reached},
 		{name: "what was out stays out", before: "A=1", quorum: Reached, verdicts: "A+ B- C- D-", withhold: true, want: "A=1", wantQuorum: Reached},
 		{name: "an operator's word still holds", before: "A=1 B=1", quorum: Reached, verdicts: "A- B-", admin: map[byte]lvs.Admin{'B': lvs.Disabled}, withhold: true, want: "A=1", wantQuorum: Reached, wantHeld: "A held: the director suspects itself"},
 	} {
@@ -264,6 +269,44 @@ func TestSlowStart(t *testing.T) {
 	step(300*time.Second, "A+ B+ C?", "A=100 B=100", 0, false)
 	v.Servers[2].Set.Weight = 10
 	step(301*time.Second, "A+ B+ C+", "A=100 B=100 C=1", 306*time.Second, false) // a server that is new to the service ramps
+}
+
+// min_up holds who failed last; that another check of a server passed meanwhile says nothing of that.
+func TestFailedLast(t *testing.T) {
+	v := Virtual{Quorum: 1, MinUp: 50, Servers: servers("AB")}
+	deep := func(l byte) lvs.CheckID { return lvs.CheckID{Check: "deep", Addr: addr(l)} }
+	for i, l := range []byte("AB") {
+		v.Servers[i].Checks = append(v.Servers[i].Checks, deep(l))
+	}
+	known := map[lvs.CheckID]Health{
+		checkOf('A'): {Verdict: lvs.Down, Since: start},
+		deep('A'):    {Verdict: lvs.Up, Since: start.Add(time.Hour)},
+		checkOf('B'): {Verdict: lvs.Down, Since: start.Add(time.Minute)},
+		deep('B'):    {Verdict: lvs.Up, Since: start},
+	}
+	in := Input{Now: start.Add(2 * time.Hour), Health: func(id lvs.CheckID) Health { return known[id] }}
+	if got := show(Decide(v, State{Entry: entry("A=1 B=1")}, in).Entry); got != "B=1" {
+		t.Errorf("held %q, want B, which failed last", got)
+	}
+}
+
+// A decision costs as much for each server of a large service as for each of a small one.
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{10, 4000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			v := Virtual{Quorum: 1}
+			for i := range n {
+				a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
+				v.Servers = append(v.Servers, Server{Addr: a, Set: lvs.Server{Weight: 1}, Checks: []lvs.CheckID{{Check: "a", Addr: a}}})
+			}
+			in := Input{Now: start, Health: func(lvs.CheckID) Health { return Health{Verdict: lvs.Up} }}
+			s := Decide(v, State{}, in)
+			for b.Loop() {
+				s = Decide(v, s, in)
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(n), "ns/server")
+		})
+	}
 }
 
 func TestAllChecksMustPass(t *testing.T) {

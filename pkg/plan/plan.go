@@ -109,13 +109,3 @@ type State struct {
 	Weight  int       // in service, at full weight
 	Next    time.Time // when the same input would decide otherwise; zero for never
 }
-
-// server finds the state of a server; a sorry server may have the address of a real one.
-func (s State) server(addr netip.AddrPort, sorry bool) (ServerState, bool) {
-	for _, st := range s.Servers {
-		if st.Addr == addr && st.Sorry == sorry {
-			return st, true
-		}
-	}
-	return ServerState{}, false
-}
