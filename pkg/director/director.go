@@ -19,6 +19,10 @@ type Config struct {
 	Services []plan.Virtual
 	Checks   map[lvs.CheckID]health.Spec // every check that a service uses
 	Suspect  Suspect
+
+	// Found is what the kernel holds of services that the configuration before did not have: what has no verdict stays as
+	// it is there. At the start Run is given the whole table instead.
+	Found lvs.Table
 }
 
 // Suspect is when the director doubts itself (SAFETY.md, "Suspecting oneself").
@@ -38,6 +42,7 @@ type Inputs struct {
 
 // Ask is a request for what the director knows now.
 type Ask struct {
+	Alive  bool // only a sign of life is asked for; the Snapshot is empty
 	Tries  bool // with the last tries of every check, not only the newest
 	Server netip.Addr
 	Reply  chan<- *Snapshot // given exactly one; must have room for it

@@ -25,6 +25,12 @@ func (d *director) recordChanges(s *service, after plan.State) {
 			was = find(s.state.Servers, st)
 		}
 		from, to := place(s.state.Entry, was, st.Addr), place(after.Entry, st, st.Addr)
+		if from == to && (!st.Rising.IsZero() || !was.Rising.IsZero()) {
+			continue // a slow start was told when it began
+		}
+		if old, now := s.state.Entry.Servers[st.Addr].Weight, after.Entry.Servers[st.Addr].Weight; from == to && old != now {
+			from, to = fmt.Sprintf("%s, weight %d", from, old), fmt.Sprintf("%s, weight %d", to, now)
+		}
 		if from == to {
 			continue
 		}

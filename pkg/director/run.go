@@ -59,6 +59,8 @@ type director struct {
 	cause           string // of what is being decided
 	ready           bool
 	finishing       bool
+
+	forgetful time.Time // since when verdicts wait to be given out; zero if none do
 }
 
 // service is one virtual service and what was last decided for it.
@@ -117,6 +119,9 @@ func (d *director) configure(c Config) {
 		if s == nil {
 			entry, there := d.before[v.Key]
 			adopted = adopted && there
+			if found, ok := c.Found[v.Key]; ok {
+				entry = found
+			}
 			s = &service{state: plan.State{Entry: entry}}
 		}
 		s.virtual = v
@@ -129,13 +134,17 @@ func (d *director) configure(c Config) {
 	}
 	clear(d.before)
 	d.suspicion.configure(c, d.checks)
-	d.table = lvs.Table{}
+	d.config.Found = nil
 	d.cause = CauseReload
 	if first {
 		d.cause = CauseStart
 	}
 	d.decide(d.services)
-	d.publish(true)
+	d.table = make(lvs.Table, len(d.services))
+	for _, s := range d.services {
+		d.table[s.virtual.Key] = s.state.Entry
+	}
+	d.out.Table(d.table, d.cause)
 	d.becomeReady(adopted || len(c.Services) == 0)
 }
 
@@ -178,8 +187,8 @@ func (d *director) take(batch []health.Report) {
 	if ask {
 		d.out.Probe(d.config.Suspect.Probe)
 	}
-	if turned {
-		d.out.Verdicts(d.verdicts())
+	if turned && d.forgetful.IsZero() {
+		d.forgetful = now
 	}
 	if len(concerned) > 0 {
 		list := make([]*service, 0, len(concerned))
@@ -190,7 +199,7 @@ func (d *director) take(batch []health.Report) {
 		}
 		d.cause = CauseCheck
 		d.decide(list)
-		d.publish(false)
+		d.publish(list)
 	}
 	d.becomeReady(false)
 }
@@ -224,24 +233,25 @@ func (d *director) note(c *check, r health.Report) (changed bool) {
 	if c.status.Verdict != was.Verdict {
 		d.record(audit.Entry{
 			Event: audit.EventCheck, Actor: CauseCheck, Check: r.ID.Check, Server: r.ID.Addr.String(),
-			From: was.Verdict.String(), To: c.status.Verdict.String(), Reason: evidence(c, r),
+			From: was.Verdict.String(), To: c.status.Verdict.String(), Reason: evidence(was, r),
 		})
 		return true
 	}
 	return weightChanged
 }
 
-// evidence says in one line what decided a verdict.
-func evidence(c *check, r health.Report) string {
-	n := c.spec.Policy.Fall
-	if r.Status.Verdict == lvs.Up {
-		n = c.spec.Policy.Rise
-	}
+// evidence says in one line what decided a verdict: the last try, and how many in a row there were of its kind.
+func evidence(was health.Status, r health.Report) string {
 	took := r.Took.Round(10 * time.Microsecond)
-	if n > 1 && c.count > 1 {
-		return fmt.Sprintf("%s, %s in %v, after %d in a row", r.Result.Outcome, r.Result.Reason, took, n)
+	words := fmt.Sprintf("%s, %s in %v", r.Result.Outcome, r.Result.Reason, took)
+	held := was.Verdict
+	if held == lvs.Unknown {
+		held = was.Seed
 	}
-	return fmt.Sprintf("%s, %s in %v", r.Result.Outcome, r.Result.Reason, took)
+	if n := was.Streak + 1; n > 1 && held != r.Status.Verdict {
+		words += fmt.Sprintf(", after %d in a row", n)
+	}
+	return words
 }
 
 // decide decides the given services anew and records what that changes.
@@ -270,21 +280,20 @@ func (d *director) health(id lvs.CheckID) plan.Health {
 	return plan.Health{Verdict: c.status.Verdict, Since: c.status.Since, Weight: c.weight}
 }
 
-// publish gives out the table if it is not the one that was given out last.
-func (d *director) publish(always bool) {
-	changed := always || len(d.table) != len(d.services)
-	next := make(lvs.Table, len(d.services))
-	for _, s := range d.services {
+// publish gives out the table if what was decided of the given services is not what was given out last.
+func (d *director) publish(decided []*service) {
+	var next lvs.Table // a table that was given out is never changed
+	for _, s := range decided {
 		key := s.virtual.Key
-		had, there := d.table[key]
-		if there && plan.Equal(had, s.state.Entry) {
-			next[key] = had
+		if plan.Equal(d.table[key], s.state.Entry) {
 			continue
 		}
+		if next == nil {
+			next = maps.Clone(d.table)
+		}
 		next[key] = s.state.Entry
-		changed = true
 	}
-	if changed {
+	if next != nil {
 		d.table = next
 		d.out.Table(next, d.cause)
 	}
@@ -310,10 +319,11 @@ func (d *director) becomeReady(adopted bool) {
 // untilNext is how long nothing will change by itself.
 func (d *director) untilNext() time.Duration {
 	next := d.suspicion.next()
+	if !d.forgetful.IsZero() {
+		next = earlier(next, d.forgetful.Add(verdictsEvery))
+	}
 	for _, s := range d.services {
-		if n := s.state.Next; !n.IsZero() && (next.IsZero() || n.Before(next)) {
-			next = n
-		}
+		next = earlier(next, s.state.Next)
 	}
 	if next.IsZero() {
 		return time.Hour
@@ -321,8 +331,30 @@ func (d *director) untilNext() time.Duration {
 	return time.Until(next)
 }
 
+// verdictsEvery is how often verdicts are given out to be kept, at most: there may be thousands of checks.
+const verdictsEvery = time.Second
+
+// earlier gives the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// remember gives out the verdicts that are to be kept, if any wait.
+func (d *director) remember() {
+	if !d.forgetful.IsZero() {
+		d.forgetful = time.Time{}
+		d.out.Verdicts(d.verdicts())
+	}
+}
+
 // wake does what is due by the clock alone.
 func (d *director) wake(now time.Time) {
+	if !d.forgetful.IsZero() && !now.Before(d.forgetful.Add(verdictsEvery)) {
+		d.remember()
+	}
 	ask, changed := d.suspicion.wake(now)
 	if ask {
 		d.out.Probe(d.config.Suspect.Probe)
@@ -336,7 +368,7 @@ func (d *director) wake(now time.Time) {
 	}
 	d.cause = CauseClock
 	d.decide(due)
-	d.publish(false)
+	d.publish(due)
 }
 
 // doubt tells of a change of suspicion and decides everything anew for it.
@@ -357,14 +389,15 @@ func (d *director) doubt(changed bool) {
 	d.out.Doubt(suspected, words)
 	d.cause = CauseSuspect
 	d.decide(d.services)
-	d.publish(false)
+	d.publish(d.services)
 }
 
 // finish gives out the table to be left behind: no weight half-way up.
 func (d *director) finish() {
 	d.finishing, d.cause = true, CauseStop
 	d.decide(d.services)
-	d.publish(false)
+	d.publish(d.services)
+	d.remember()
 }
 
 // verdicts are what is worth keeping over a restart.

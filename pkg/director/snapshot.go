@@ -11,6 +11,7 @@ import (
 	"github.com/lvsd/lvsd/checks"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
 )
 
 // Snapshot is what the director knew at one moment. Whoever was given one may keep it: it is never changed. Its JSON is
@@ -120,6 +121,9 @@ func printable(b []byte) string {
 
 // snapshot answers an Ask.
 func (d *director) snapshot(ask Ask) *Snapshot {
+	if ask.Alive {
+		return &Snapshot{}
+	}
 	wanted := func(a netip.AddrPort) bool { return !ask.Server.IsValid() || a.Addr() == ask.Server }
 	suspected, words := d.suspicion.state()
 	n, of, _ := d.suspicion.count(time.Now())
@@ -137,8 +141,9 @@ func (d *director) snapshot(ask Ask) *Snapshot {
 			snap.Services = append(snap.Services, state)
 		}
 	}
+	concerned := d.checksOf(ask.Server)
 	for id, c := range d.checks {
-		if wanted(id.Addr) || d.concerns(c, wanted) {
+		if wanted(id.Addr) || concerned[id] {
 			snap.Checks = append(snap.Checks, c.state(id, ask.Tries))
 		}
 	}
@@ -148,16 +153,25 @@ func (d *director) snapshot(ask Ask) *Snapshot {
 	return snap
 }
 
-// concerns tells whether a check that asks another address speaks for a wanted server.
-func (d *director) concerns(c *check, wanted func(netip.AddrPort) bool) bool {
-	for _, s := range c.users {
-		for _, st := range s.virtual.Servers {
-			if wanted(st.Addr) && slices.ContainsFunc(st.Checks, func(id lvs.CheckID) bool { return d.checks[id] == c }) {
-				return true
+// checksOf gives the checks that speak for a server, whatever address they ask; none for no server.
+func (d *director) checksOf(server netip.Addr) map[lvs.CheckID]bool {
+	ids := map[lvs.CheckID]bool{}
+	if !server.IsValid() {
+		return ids
+	}
+	for _, s := range d.services {
+		for _, servers := range [][]plan.Server{s.virtual.Servers, s.virtual.Sorry} {
+			for _, one := range servers {
+				if one.Addr.Addr() != server {
+					continue
+				}
+				for _, id := range one.Checks {
+					ids[id] = true
+				}
 			}
 		}
 	}
-	return false
+	return ids
 }
 
 func (d *director) serviceState(s *service, wanted func(netip.AddrPort) bool) ServiceState {
