@@ -70,7 +70,7 @@ func (n *Netlink) answers(first uint32, last int, changes []lvs.Change, errs []e
 	for began := time.Now(); time.Since(began) < dumpTimeout; {
 		messages, _, err := n.socket.Receive()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errUnheard, err)
+			return fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 		for _, m := range messages {
 			i := int(m.Header.Seq - first)
@@ -85,7 +85,7 @@ func (n *Netlink) answers(first uint32, last int, changes []lvs.Change, errs []e
 			}
 		}
 	}
-	return fmt.Errorf("%w within %s", errUnheard, dumpTimeout)
+	return fmt.Errorf("%w within %s", errNoAnswer, dumpTimeout)
 }
 
 // sameFamily makes sure, after an ENOENT, that it was not the family that is not there: the module may have been
@@ -96,7 +96,7 @@ func (n *Netlink) sameFamily(errs []error) error {
 	}
 	family, err := n.resolve()
 	if err == nil && family != n.family {
-		err = fmt.Errorf("%w: ip_vs was loaded anew", errUnheard)
+		err = fmt.Errorf("%w: ip_vs was loaded anew", errNoAnswer)
 	}
 	if err != nil {
 		clear(errs)

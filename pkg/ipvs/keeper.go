@@ -73,6 +73,16 @@ type Event struct {
 // Entry gives what the event is about.
 func (e Event) Entry() Entry { return of(e.Change) }
 
+// ErrUnheard is in every error of Sync and Resync after which it is not known what the kernel holds: it was not heard,
+// or somebody else changed the table faster than it could be read. An error without it is of a kernel that was heard
+// and refused single entries; all else is as wanted then.
+var ErrUnheard = errors.New("the kernel was not heard")
+
+// unheard is an ErrUnheard in its own words.
+type unheard struct{ error }
+
+func (u unheard) Unwrap() []error { return []error{ErrUnheard, u.error} }
+
 // Status is what a Keeper has to tell of itself. Nobody changes it once it has been given out.
 type Status struct {
 	Good      time.Time     // when the table was last made or found as wanted; contested entries aside
@@ -98,6 +108,8 @@ func NewKeeper(kernel Kernel, resync time.Duration, report func(Event)) *Keeper 
 // Sync makes the kernel hold what is wanted. The first call reads the table, adopts what is there and writes what
 // differs; later ones write the difference to what the kernel is known to hold. Where an answer of the kernel shows that
 // it holds something else, that service is read again. The error says what could not be done; calling again tries that.
+// It is ErrUnheard unless it is only about entries that the kernel refused.
+//
 // The Table is kept and must not be changed afterwards. A service that was once taken out is not taken out again because
 // it is still named as Owned: who put it there since is somebody else.
 func (k *Keeper) Sync(want Wanted) error {
@@ -120,13 +132,14 @@ func (k *Keeper) Sync(want Wanted) error {
 // Resync looks whether the kernel still holds what is wanted, and repairs it: the virtual services all at once, the real
 // servers of as many of them as can be read in a twentieth of the resync time, the next ones in the next call. What
 // looks wrong is looked at again before it is believed. It also tries again what failed. It does nothing before Sync.
+// Its error is as that of Sync.
 func (k *Keeper) Resync() error {
 	if k.want == nil {
 		return nil
 	}
 	if k.have != nil {
 		if err := k.look(); err != nil {
-			return k.ended(fmt.Errorf("read the table: %w", err))
+			return k.ended(unheard{fmt.Errorf("read the table: %w", err)})
 		}
 		for _, e := range k.others.calmed(time.Now()) {
 			k.report(Event{Kind: Calm, Change: lvs.Change{Key: e.Key, Addr: e.Addr}})
@@ -165,14 +178,14 @@ const rounds = 3
 func (k *Keeper) converge() error {
 	if k.have == nil {
 		if err := k.adopt(); err != nil {
-			return fmt.Errorf("read the table: %w", err)
+			return unheard{fmt.Errorf("read the table: %w", err)}
 		}
 	}
 	w := &turn{k: k, failed: map[Entry]string{}, refused: map[Entry]bool{}}
 	defer func() { k.failed = w.failed }()
 	for range rounds {
 		if err := k.again(); err != nil {
-			return fmt.Errorf("read the table again: %w", err)
+			return unheard{fmt.Errorf("read the table again: %w", err)}
 		}
 		changes := w.allowed(lvs.Diff(k.have, k.want))
 		if len(changes) == 0 {
@@ -180,13 +193,13 @@ func (k *Keeper) converge() error {
 		}
 		k.status.Writes += uint64(len(changes))
 		if err := w.absorb(changes, k.kernel.Apply(changes)); err != nil {
-			return fmt.Errorf("write the table: %w", err)
+			return unheard{fmt.Errorf("write the table: %w", err)}
 		}
 		if len(k.unsure) == 0 {
 			return w.err()
 		}
 	}
-	return errors.Join(w.err(), fmt.Errorf("write the table: %d services change while they are written", len(k.unsure)))
+	return errors.Join(w.err(), unheard{fmt.Errorf("write the table: %d services change while they are written", len(k.unsure))})
 }
 
 // done records that the kernel holds what a change made. A server of a service that was not heard of is left to the

@@ -375,6 +375,49 @@ func TestKernelThatIsNotHeard(t *testing.T) {
 	b.reported("wrote -e -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 2", "wrote -e -t 192.0.2.1:80 -r 10.0.0.3:80 -g -w 2")
 }
 
+// What the kernel refuses does not make it a kernel that was not heard.
+func TestErrorsTellTheUnheardFromTheRefused(t *testing.T) {
+	broken := func(k *ipvstest.Kernel) { k.Break(errors.New("no answer")) }
+	for name, c := range map[string]struct {
+		harm    func(*ipvstest.Kernel)
+		want    lvs.Table
+		unheard bool
+	}{
+		"refused":     {func(*ipvstest.Kernel) {}, lvs.Table{web: pool("nosuch", 1), tls: pool("rr", 1)}, false},
+		"not read":    {broken, lvs.Table{web: pool("rr", 1)}, true},
+		"not written": {broken, lvs.Table{web: pool("rr", 2)}, true},
+		"refused and unheard": {func(k *ipvstest.Kernel) {
+			k.Fail(func(c lvs.Change) error {
+				if c.Key == tls {
+					return errors.New("no answer")
+				}
+				return nil
+			})
+		}, lvs.Table{web: pool("nosuch", 1), tls: pool("rr", 1)}, true},
+		"changes all the time": {func(k *ipvstest.Kernel) {
+			k.Fail(func(lvs.Change) error { return ipvs.ErrNotFound })
+		}, lvs.Table{web: pool("rr", 2)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.sync(lvs.Table{web: pool("rr", 1)})
+			c.harm(b.kernel)
+			err := errors.Join(b.Sync(ipvs.Wanted{Table: c.want}), b.Resync())
+			if err == nil || errors.Is(err, ipvs.ErrUnheard) != c.unheard {
+				t.Errorf("unheard is %t of: %v", !c.unheard, err)
+			}
+			if c.unheard && !errors.Is(b.Status().Err, ipvs.ErrUnheard) {
+				t.Errorf("status: %v", b.Status().Err)
+			}
+		})
+	}
+	b := newBench(t, nil)
+	b.kernel.Break(ipvs.ErrNoIPVS)
+	if err := b.Sync(ipvs.Wanted{}); !errors.Is(err, ipvs.ErrUnheard) || !errors.Is(err, ipvs.ErrNoIPVS) {
+		t.Errorf("first reading: %v", err)
+	}
+}
+
 // fight lets somebody set a server's weight to 9 before each resync, for d.
 func (b *bench) fight(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(resync) {

@@ -99,7 +99,7 @@ func (m *message) nest(kind uint16, fill func(*message)) {
 }
 
 func (m *message) u8(kind uint16, v uint8) { m.attr(kind, []byte{v}) }
-func (m *message) u16(kind, v uint16) { m.attr(kind, binary.NativeEndian.AppendUint16(nil, v)) }
+func (m *message) u16(kind, v uint16)      { m.attr(kind, binary.NativeEndian.AppendUint16(nil, v)) }
 
 func (m *message) u32(kind uint16, v uint32) {
 	m.attr(kind, binary.NativeEndian.AppendUint32(nil, v))

@@ -181,7 +181,7 @@ func (n *Netlink) exchange(request []byte, dump bool, each func(kind uint16, val
 	for began := time.Now(); time.Since(began) < dumpTimeout; {
 		messages, _, err := n.socket.Receive()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errUnheard, err)
+			return fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 		for _, m := range messages {
 			if m.Header.Seq != n.seq {
@@ -202,15 +202,15 @@ func (n *Netlink) exchange(request []byte, dump bool, each func(kind uint16, val
 			}
 		}
 	}
-	return fmt.Errorf("%w: the table is still coming after %s", errUnheard, dumpTimeout)
+	return fmt.Errorf("%w: the table is still coming after %s", errNoAnswer, dumpTimeout)
 }
 
-// errUnheard is a socket that failed: what is still to be read from it belongs to nobody.
-var errUnheard = errors.New("no answer from the kernel")
+// errNoAnswer is a socket that failed: what is still to be read from it belongs to nobody.
+var errNoAnswer = errors.New("no answer from the kernel")
 
 func (n *Netlink) send(b []byte) error {
 	if err := unix.Sendto(n.socket.GetFd(), b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return fmt.Errorf("%w: send: %w", errUnheard, err)
+		return fmt.Errorf("%w: send: %w", errNoAnswer, err)
 	}
 	return nil
 }
