@@ -79,7 +79,7 @@ func TestFaultsSocket(t *testing.T) {
 	d.start()
 	d.ready()
 	d.expect(5*time.Second, "103 104", virtual)
-	idle := d.resident()
+	idle, files := d.resident(), d.files()
 
 	done := make(chan struct{})
 	defer close(done)
@@ -101,33 +101,43 @@ func TestFaultsSocket(t *testing.T) {
 	}
 	for open := true; open; {
 		d.works(web[0])
+		if n := d.files(); n > files+64+10 { // the places for others than root, and probes
+			t.Errorf("lvsd has %d files open, %d before", n, files)
+		}
 		select {
 		case <-quit:
 			open = false
 		default:
 		}
 	}
-	probes := 0
+	last, gap := began, time.Duration(0)
 	for _, r := range web[1].Requests() {
 		if r.At.After(began) {
-			probes++
+			last, gap = r.At, max(gap, r.At.Sub(last))
 		}
+	}
+	// The flood and lvsd share one slow processor, so that a try takes longer than its interval.
+	if gap = max(gap, time.Since(last)); gap > 2*time.Second {
+		t.Errorf("the good server was not asked for %v", gap)
 	}
 	for _, c := range d.mustStatus().Checks {
 		if c.MaxLag > time.Second {
 			t.Errorf("a try of %v began %v late", c.ID(), c.MaxLag)
 		}
 	}
-	if want := int(time.Since(began) / (200 * time.Millisecond)); probes < want/2 { // the flood and lvsd share one slow processor
-		t.Errorf("the good server was asked %d times in %v, want %d", probes, time.Since(began), want)
-	}
 	if kb := d.resident(); kb > idle+60<<10 {
 		t.Errorf("lvsd holds %d KB under the flood, %d before", kb, idle)
 	}
+}
+
+// files counts what lvsd has open.
+func (d *director) files() int {
+	d.t.Helper()
 	n, err := descriptors(d.proc.Pid())
-	if err != nil || n > 150 {
-		t.Errorf("lvsd has %d files open (%v)", n, err)
+	if err != nil {
+		d.t.Fatal(err)
 	}
+	return n
 }
 
 // TestFaultsCallers: what each caller may do, by the lvsd binary as they run it.
