@@ -17,7 +17,7 @@ func TestAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn := make(chan struct{}) // a kernel that answers when the test lets it
 		d := &daemon{
-			config: newCurrent(&config.Config{Resync: time.Second}), asks: make(chan director.Ask),
+			config: newCurrent(&config.Config{}), resync: time.Second, asks: make(chan director.Ask),
 			monitors: health.NewMonitors(nil),
 			loop:     reconcile.NewLoop(func(wanted, bool) error { <-turn; return nil }, time.Second, time.Second),
 		}

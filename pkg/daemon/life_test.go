@@ -103,7 +103,17 @@ func (s *site) write(text string) {
 	}
 }
 
+// start runs lvsd and returns when it is ready; begin does not wait.
 func (s *site) start(o Options) {
+	s.t.Helper()
+	s.begin(o)
+	s.eventually("ready", func() bool {
+		st, err := s.client.Status(s.t.Context())
+		return err == nil && st.Ready
+	})
+}
+
+func (s *site) begin(o Options) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.t.Context())
 	s.stop, s.ended, s.reload = stop, make(chan error, 1), make(chan struct{})
@@ -116,10 +126,6 @@ func (s *site) start(o Options) {
 		Log: zerolog.New(s.log), Version: "test",
 	}
 	go func() { s.ended <- Run(ctx, w, o, Signals{Reload: s.reload}) }()
-	s.eventually("ready", func() bool {
-		st, err := s.client.Status(s.t.Context())
-		return err == nil && st.Ready
-	})
 }
 
 func (s *site) end() {

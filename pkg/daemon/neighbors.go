@@ -13,12 +13,18 @@ import (
 )
 
 // Neighbors asks whether this host still reaches anybody. It remembers the gateways that it has seen: a link that goes
-// down takes its default route with it, and then there would be nobody left to ask. One goroutine uses it at a time.
-type Neighbors struct{ gateways []netip.Addr }
+// down takes its default route with it, and then there would be nobody left to ask. Any goroutine may use it.
+type Neighbors struct {
+	mu       sync.Mutex
+	gateways []netip.Addr
+}
 
 // Look learns the gateways as they are now.
 func (n *Neighbors) Look() {
-	if now, err := neighbor.Gateways(); err == nil && len(now) > 0 {
+	now, err := neighbor.Gateways()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil && len(now) > 0 {
 		n.gateways = now
 	}
 }
@@ -27,7 +33,9 @@ func (n *Neighbors) Look() {
 func (n *Neighbors) Ask(ctx context.Context, addrs []netip.Addr) director.Probed {
 	n.Look()
 	if len(addrs) == 0 {
+		n.mu.Lock()
 		addrs = n.gateways
+		n.mu.Unlock()
 	}
 	if len(addrs) == 0 {
 		return director.Probed{Unasked: true, Words: "no gateway and no suspect.probe to ask"}

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"net/netip"
 	"sync"
 
 	"github.com/lvsd/lvsd/pkg/audit"
@@ -9,18 +8,22 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// reasons remembers why each server was last moved, and what the configuration calls each service, so that the kernel
-// change that follows a decision can say it too. The director tells it; the table loop asks it.
+// reasons remembers why each server was last moved, until the kernel change that follows has been made, and what the
+// configuration calls each service, so that the record of the change can say both. The director tells it; the table loop
+// asks it. Tables overtake each other on their way to the kernel; with it no change is told with another one's cause.
 type reasons struct {
-	mu    sync.Mutex
-	why   map[server]string
-	names map[lvs.Key]string
+	mu         sync.Mutex
+	moves      map[place]move
+	names, old map[lvs.Key]string // of the configuration, and of the one before
 }
 
-// server is a real server of a virtual service, in the words of the record.
-type server struct{ virtual, addr string }
+// place is a real server of a virtual service, in the words of the record.
+type place struct{ virtual, server string }
 
-func newReasons() *reasons { return &reasons{why: map[server]string{}} }
+// move is why a server goes where it goes.
+type move struct{ actor, reason string }
+
+func newReasons() *reasons { return &reasons{moves: map[place]move{}} }
 
 // note takes in an entry of the record.
 func (r *reasons) note(e audit.Entry) {
@@ -29,37 +32,39 @@ func (r *reasons) note(e audit.Entry) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.why[server{e.Virtual, e.Server}] = e.Reason
+	r.moves[place{e.Virtual, e.Server}] = move{e.Actor, e.Reason}
 }
 
-// of gives the reason of the last move, empty if there is none.
-func (r *reasons) of(key lvs.Key, addr netip.AddrPort) string {
+// of gives why a server was moved, and forgets it if that is done.
+func (r *reasons) of(virtual, server string, done bool) (move, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.why[server{key.String(), addr.String()}]
+	p := place{virtual, server}
+	m, ok := r.moves[p]
+	if done {
+		delete(r.moves, p)
+	}
+	return m, ok
 }
 
-// name gives what the configuration calls a service; empty for one that it no longer has.
+// name gives what the configuration calls a service, or the one before called it; empty if neither has it.
 func (r *reasons) name(key lvs.Key) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.names[key]
+	if name, ok := r.names[key]; ok {
+		return name
+	}
+	return r.old[key]
 }
 
-// configure takes the names from a configuration and forgets the servers of services that it does not have.
+// configure takes the names from a configuration.
 func (r *reasons) configure(c director.Config) {
 	names := make(map[lvs.Key]string, len(c.Services))
-	known := make(map[string]bool, len(c.Services))
 	for _, v := range c.Services {
 		names[v.Key] = v.Name
-		known[v.Key.String()] = true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.names = names
-	for s := range r.why {
-		if !known[s.virtual] {
-			delete(r.why, s)
-		}
-	}
+	r.names, r.old = names, r.names
+	clear(r.moves) // of servers that may be gone; every one that moves from now on is told anew
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/systemd"
 )
 
@@ -18,11 +20,12 @@ import (
 type current struct {
 	mu      sync.Mutex
 	config  *config.Config
+	loaded  time.Time
 	refused time.Time
 	errors  []string
 }
 
-func newCurrent(c *config.Config) *current { return &current{config: c} }
+func newCurrent(c *config.Config) *current { return &current{config: c, loaded: time.Now()} }
 
 func (c *current) get() *config.Config {
 	c.mu.Lock()
@@ -30,10 +33,17 @@ func (c *current) get() *config.Config {
 	return c.config
 }
 
+// loadedAt is when the configuration that holds was taken.
+func (c *current) loadedAt() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loaded
+}
+
 func (c *current) set(next *config.Config) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.config, c.refused, c.errors = next, time.Time{}, nil
+	c.config, c.loaded, c.refused, c.errors = next, time.Now(), time.Time{}, nil
 }
 
 func (c *current) refuse(err error) {
@@ -66,6 +76,8 @@ func (d *daemon) Reload(ctx context.Context, by control.Caller) (*control.Reload
 	reply := make(chan reloadReply, 1)
 	select {
 	case d.reloads <- reloadRequest{by, reply}:
+	case <-d.stopping:
+		return nil, errors.New("reload: lvsd is stopping")
 	case <-ctx.Done():
 		return nil, fmt.Errorf("reload: lvsd is busy: %w", context.Cause(ctx))
 	}
@@ -76,8 +88,10 @@ func (d *daemon) Reload(ctx context.Context, by control.Caller) (*control.Reload
 // reload takes over the configuration file as it is now, or refuses it whole. It runs in serve's goroutine, so that two
 // reloads never meet.
 func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
-	_ = systemd.Reloading()
-	defer func() { _ = systemd.Ready(d.summary()) }()
+	if d.isReady() { // before that, systemd waits for the first table, not for a reload
+		_ = systemd.Reloading()
+		defer func() { _ = systemd.Ready(d.summary()) }()
+	}
 	actor := director.CauseReload
 	if uid != nil {
 		actor = "operator"
@@ -85,24 +99,24 @@ func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
 	old := d.config.get()
 	next, err := config.Load(d.options.Config)
 	if err != nil {
-		d.config.refuse(err)
-		d.recorder.record(audit.Entry{
-			Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "refused", Error: err.Error(),
-		})
-		return nil, err
+		return nil, d.refused(err, actor, uid)
 	}
 	done := &control.Reloaded{Changes: append(director.Describe(old.Director, next.Director), describe(old, next)...)}
 	done.Warnings = append(append([]string{}, next.Warnings...), needRestart(old, next)...)
 	if err := d.recorder.audit.Set(next.Audit); err != nil {
 		done.Warnings = append(done.Warnings, fmt.Sprintf("audit: %v; the record goes on as before", err))
 	}
-	if err := d.reader.setTimeouts(next.Timeouts); err != nil {
+	if err := d.setTimeouts(next.Timeouts, actor); err != nil {
 		done.Warnings = append(done.Warnings, err.Error())
+	}
+	wanted := next.Director
+	if wanted.Found, err = d.reader.find(added(old.Director, next.Director)); err != nil {
+		return nil, d.refused(fmt.Errorf("reload: services that are new to lvsd could not be looked at, so nothing was changed: %w", err), actor, uid)
 	}
 	d.server.Allow(control.Access{Read: next.Control.Read, Admin: next.Control.Admin})
 	d.config.set(next)
 	d.recorder.reasons.configure(next.Director)
-	d.configs <- next.Director // first: what the monitors report of a check that it does not know is dropped
+	d.configs <- wanted // first: what the monitors report of a check that it does not know is dropped
 	d.monitors.Set(next.Director.Checks)
 	for _, warning := range done.Warnings {
 		d.world.Log.Warn().Msg(warning)
@@ -113,6 +127,40 @@ func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
 	}
 	d.recorder.record(audit.Entry{Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "replaced", Reason: what})
 	return done, nil
+}
+
+// refused tells that a configuration was not taken, and gives the error back.
+func (d *daemon) refused(err error, actor string, uid *uint32) error {
+	d.config.refuse(err)
+	d.recorder.record(audit.Entry{
+		Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "refused", Error: err.Error(),
+	})
+	return err
+}
+
+// added lists the virtual services that one configuration has and another has not.
+func added(old, next director.Config) []lvs.Key {
+	had := make(map[lvs.Key]bool, len(old.Services))
+	for _, v := range old.Services {
+		had[v.Key] = true
+	}
+	var keys []lvs.Key
+	for _, v := range next.Services {
+		if !had[v.Key] {
+			keys = append(keys, v.Key)
+		}
+	}
+	return keys
+}
+
+// isReady tells whether the table that is worth being ready for is in the kernel.
+func (d *daemon) isReady() bool {
+	select {
+	case <-d.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // describe says what changes of the configuration outside the director's part.

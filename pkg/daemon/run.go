@@ -35,7 +35,7 @@ func Run(ctx context.Context, w World, o Options, signals Signals) error {
 type daemon struct {
 	world    World
 	options  Options
-	lock     net.Listener
+	lock     *net.UnixListener // nil if a stranger has its name
 	server   *control.Server
 	recorder *recorder
 	config   *current
@@ -50,6 +50,7 @@ type daemon struct {
 	probed   chan director.Probed
 	reloads  chan reloadRequest
 	ready    chan struct{} // closed when the table that is worth being ready for is in the kernel
+	stopping chan struct{} // closed when nothing from outside is handled any more
 	before   lvs.Table
 	running  sync.WaitGroup
 }
@@ -63,15 +64,19 @@ func open(w World, o Options) (d *daemon, err error) {
 	d = &daemon{
 		world: w, options: o, config: newCurrent(c),
 		configs: make(chan director.Config), asks: make(chan director.Ask), probed: make(chan director.Probed),
-		reloads: make(chan reloadRequest), ready: make(chan struct{}),
+		reloads: make(chan reloadRequest), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
 			d.abandon()
 		}
 	}()
-	if d.lock, err = lock(); err != nil {
+	var stranger string
+	if d.lock, stranger, err = lock(); err != nil {
 		return d, err
+	}
+	if stranger != "" {
+		w.Log.Error().Str("holder", stranger).Msg("a stranger holds the name of lvsd's lock; lvsd runs without it")
 	}
 	if d.server, err = control.Listen(c.Control.Socket, w.Version); err != nil {
 		return d, err
@@ -140,7 +145,7 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	for _, warning := range c.Warnings {
 		d.world.Log.Warn().Msg(warning)
 	}
-	if err := d.reader.setTimeouts(c.Timeouts); err != nil {
+	if err := d.setTimeouts(c.Timeouts, director.CauseStart); err != nil {
 		d.world.Log.Warn().Err(err).Msg("connection timeouts stay as they were")
 	}
 	aside, endAside := context.WithCancel(context.Background())
@@ -170,6 +175,7 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	d.monitors.Set(c.Director.Checks)
 
 	d.serve(ctx, signals)
+	close(d.stopping)
 
 	_ = systemd.Stopping()
 	d.monitors.Close()
@@ -185,7 +191,11 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	d.recorder.record(audit.Entry{Event: audit.EventDaemon, Actor: director.CauseStop, To: "stopped"})
 	last, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return errors.Join(err, d.recorder.audit.Close(last), d.lock.Close())
+	err = errors.Join(err, d.recorder.audit.Close(last))
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
 }
 
 // serve handles what comes from outside until ctx is done.

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/director"
 	"github.com/lvsd/lvsd/pkg/ipvs"
@@ -66,27 +65,36 @@ type reader struct {
 	kernel ipvs.Kernel
 }
 
-// timed is a kernel whose connection timeouts can be set.
-type timed interface{ SetTimeouts(ipvs.Timeouts) error }
-
-// setTimeouts sets how long the kernel keeps idle connections; zero leaves one as it is.
-func (r *reader) setTimeouts(t config.Timeouts) error {
-	if t == (config.Timeouts{}) {
-		return nil
+// find reads what the kernel has of some services; what it has not is left out.
+func (r *reader) find(keys []lvs.Key) (lvs.Table, error) {
+	table := lvs.Table{}
+	if len(keys) == 0 {
+		return table, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.ensure(); err != nil {
-		return err
+		return nil, err
 	}
-	k, ok := r.kernel.(timed)
-	if !ok {
-		return nil
+	services, err := r.kernel.Services()
+	if err != nil {
+		return nil, fmt.Errorf("read the IPVS table: %w", err)
 	}
-	if err := k.SetTimeouts(ipvs.Timeouts{TCP: t.TCP, TCPFin: t.TCPFin, UDP: t.UDP}); err != nil {
-		return fmt.Errorf("set connection timeouts: %w", err)
+	for _, key := range keys {
+		observed, err := r.kernel.Servers(key)
+		if errors.Is(err, ipvs.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the IPVS table: %w", err)
+		}
+		entry := lvs.Entry{Service: services[key], Servers: make(map[netip.AddrPort]lvs.Server, len(observed))}
+		for addr, s := range observed {
+			entry.Servers[addr] = s.Server
+		}
+		table[key] = entry
 	}
-	return nil
+	return table, nil
 }
 
 func (r *reader) ensure() error {
@@ -145,7 +153,7 @@ func (r *reader) rows(owned map[lvs.Key]bool, server netip.Addr) ([]control.Virt
 func (d *daemon) summary() string {
 	c := d.config.get()
 	return fmt.Sprintf("%d virtual services, %d checks, configuration of %s", len(c.Director.Services), len(c.Director.Checks),
-		time.Now().Format(time.DateTime))
+		d.config.loadedAt().Format(time.DateTime))
 }
 
 // alive tells whether probes, director and table loop each still do their work.
@@ -155,10 +163,10 @@ func (d *daemon) alive() error {
 	if err := d.monitors.Ping(ctx); err != nil {
 		return err
 	}
-	if _, err := d.ask(ctx, director.Ask{Server: netip.IPv4Unspecified()}); err != nil {
+	if _, err := d.ask(ctx, director.Ask{Alive: true}); err != nil {
 		return err
 	}
-	if age, most := d.loop.Age(), 10*d.config.get().Resync+stuckAfter; age > most {
+	if age, most := d.loop.Age(), 10*d.resync+stuckAfter; age > most {
 		return fmt.Errorf("table loop: no turn ended for %v", age.Round(time.Second))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -57,7 +58,7 @@ func (t *table) apply(w wanted, fresh bool) error {
 		err = t.keeper.Resync()
 	}
 	t.note(err)
-	if err == nil && w.ready && !t.isReady {
+	if w.ready && !t.isReady && !errors.Is(err, ipvs.ErrUnheard) { // what the kernel refused is told; the rest is served
 		t.isReady = true
 		close(t.ready)
 	}
@@ -97,8 +98,8 @@ func (t *table) report(e ipvs.Event) {
 	entry.From, entry.To = c.Before(), c.After()
 	if c.Addr.IsValid() {
 		entry.Server = c.Addr.String()
-		if t.cause == director.CauseCheck {
-			entry.Reason = t.recorder.reasons.of(c.Key, c.Addr)
+		if m, ok := t.recorder.reasons.of(entry.Virtual, entry.Server, e.Err == nil); ok && e.Kind == ipvs.Wrote {
+			entry.Actor, entry.Reason = m.actor, m.reason
 		}
 	}
 	if e.Err != nil {
