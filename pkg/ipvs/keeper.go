@@ -106,9 +106,10 @@ func NewKeeper(kernel Kernel, resync time.Duration, report func(Event)) *Keeper 
 }
 
 // Sync makes the kernel hold what is wanted. The first call reads the table, adopts what is there and writes what
-// differs; later ones write the difference to what the kernel is known to hold. Where an answer of the kernel shows that
-// it holds something else, that service is read again. The error says what could not be done; calling again tries that.
-// It is ErrUnheard unless it is only about entries that the kernel refused.
+// differs; later ones write the difference to what the kernel is known to hold, and first read the services that were
+// none of ours before. Where an answer of the kernel shows that it holds something else, that service is read again. The
+// error says what could not be done; calling again tries that. It is ErrUnheard unless it is only about entries that the
+// kernel refused.
 //
 // The Table is kept and must not be changed afterwards. A service that was once taken out is not taken out again because
 // it is still named as Owned: who put it there since is somebody else.
@@ -119,7 +120,9 @@ func (k *Keeper) Sync(want Wanted) error {
 		k.want = lvs.Table{}
 	}
 	for key := range want.Table {
-		k.owned[key] = true
+		if !k.owned[key] {
+			k.owned[key], k.unsure[key] = true, false
+		}
 	}
 	for key := range want.Owned {
 		if !k.told[key] {
@@ -187,13 +190,11 @@ func (k *Keeper) converge() error {
 		if err := k.again(); err != nil {
 			return unheard{fmt.Errorf("read the table again: %w", err)}
 		}
-		changes := w.allowed(lvs.Diff(k.have, k.want))
-		if len(changes) == 0 {
-			return w.err()
-		}
-		k.status.Writes += uint64(len(changes))
-		if err := w.absorb(changes, k.kernel.Apply(changes)); err != nil {
-			return unheard{fmt.Errorf("write the table: %w", err)}
+		if changes := w.allowed(lvs.Diff(k.have, k.want)); len(changes) > 0 {
+			k.status.Writes += uint64(len(changes))
+			if err := w.absorb(changes, k.kernel.Apply(changes)); err != nil {
+				return unheard{fmt.Errorf("write the table: %w", err)}
+			}
 		}
 		if len(k.unsure) == 0 {
 			return w.err()

@@ -169,6 +169,39 @@ func TestRemovedServiceBecomesForeign(t *testing.T) {
 	b.holds(lvs.Table{tls: pool("rr", 1), web: pool("lc", 3)})
 }
 
+// A service that becomes ours while it stands is read first: what is there as wanted is not written, and what differs is
+// not somebody's meddling.
+func TestSyncAdoptsWhatBecomesOurs(t *testing.T) {
+	want := ipvs.Wanted{Table: lvs.Table{tls: pool("rr", 1), web: pool("rr", 1, 2, 1)}}
+	for name, prepare := range map[string]func(*bench){
+		"never ours before": func(b *bench) { b.sync(lvs.Table{tls: pool("rr", 1)}) },
+		"ours once": func(b *bench) {
+			_ = b.Sync(ipvs.Wanted{Table: want.Table, Owned: map[lvs.Key]bool{web: true}})
+			b.sync(lvs.Table{tls: pool("rr", 1)})
+		},
+		"missed by the first reading": func(b *bench) {
+			b.sync(lvs.Table{tls: pool("rr", 1)})
+			b.kernel.Miss(ipvs.Entry{Key: web}, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			prepare(b)
+			b.kernel.Edit(lvs.Diff(nil, lvs.Table{web: pool("lc", 1, 1)})...)
+			b.events = nil
+			sent := b.kernel.Writes()
+			b.sync(want.Table)
+			b.wrote(3, &sent)
+			b.reported("wrote -E -t 192.0.2.1:80 -s rr", "wrote -a -t 192.0.2.1:80 -r 10.0.0.3:80 -g -w 1",
+				"wrote -e -t 192.0.2.1:80 -r 10.0.0.2:80 -g -w 2")
+			b.holds(want.Table)
+			if s := b.Status(); len(s.Foreign) != 0 || s.Repairs != 0 {
+				t.Errorf("foreign %v, %d repairs", s.Foreign, s.Repairs)
+			}
+		})
+	}
+}
+
 func TestResyncRepairs(t *testing.T) {
 	want := lvs.Table{web: pool("rr", 1, 1), tls: pool("wlc", 1)}
 	all := []string{

@@ -60,8 +60,8 @@ func (k *Keeper) foreign(services map[lvs.Key]lvs.Service) {
 	}
 }
 
-// again reads the services that are in doubt: after an answer that showed them otherwise, which somebody else is blamed
-// for, or after none.
+// again reads the services that are in doubt: those that have become ours, and others after an answer that showed them
+// otherwise, which somebody else is blamed for, or after none.
 func (k *Keeper) again() error {
 	if len(k.unsure) == 0 {
 		return nil
@@ -70,6 +70,7 @@ func (k *Keeper) again() error {
 	if err != nil {
 		return err
 	}
+	k.foreign(services)
 	for key, blame := range k.unsure {
 		servers, err := k.servers(key)
 		service, listed := services[key]
