@@ -188,7 +188,7 @@ func (k *Keeper) converge() error {
 	defer func() { k.failed = w.failed }()
 	for range rounds {
 		if err := k.again(); err != nil {
-			return unheard{fmt.Errorf("read the table again: %w", err)}
+			return unheard{fmt.Errorf("read the table: %w", err)}
 		}
 		if changes := w.allowed(lvs.Diff(k.have, k.want)); len(changes) > 0 {
 			k.status.Writes += uint64(len(changes))

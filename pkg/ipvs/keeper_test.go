@@ -451,6 +451,25 @@ func TestErrorsTellTheUnheardFromTheRefused(t *testing.T) {
 	}
 }
 
+// A kernel that is not heard is told in the same words in every turn, also in one that has nothing to write.
+func TestOneCauseHasOneWording(t *testing.T) {
+	b := newBench(t, nil)
+	b.sync(lvs.Table{web: pool("rr", 1)})
+	b.kernel.Break(errors.New("no answer"))
+	sync := func(want lvs.Table) func() error {
+		return func() error { return b.Sync(ipvs.Wanted{Table: want}) }
+	}
+	nothing, change, add := sync(lvs.Table{web: pool("rr", 1)}), sync(lvs.Table{web: pool("rr", 2)}), sync(lvs.Table{tls: pool("rr")})
+	for i, turn := range []func() error{b.Resync, nothing, change, change, b.Resync, add, nothing} {
+		if err := turn(); err == nil || err.Error() != "read the table: no answer" {
+			t.Errorf("turn %d: %v", i, err)
+		}
+	}
+	b.kernel.Break(nil)
+	b.sync(lvs.Table{web: pool("rr", 2)})
+	b.holds(lvs.Table{web: pool("rr", 2)})
+}
+
 // fight lets somebody set a server's weight to 9 before each resync, for d.
 func (b *bench) fight(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(resync) {

@@ -61,9 +61,10 @@ func (k *Keeper) foreign(services map[lvs.Key]lvs.Service) {
 }
 
 // again reads the services that are in doubt: those that have become ours, and others after an answer that showed them
-// otherwise, which somebody else is blamed for, or after none.
+// otherwise, which somebody else is blamed for, or after none. After a turn in which the kernel was not heard it asks in
+// any case, so that no turn is called good in which it is not heard again.
 func (k *Keeper) again() error {
-	if len(k.unsure) == 0 {
+	if len(k.unsure) == 0 && !errors.Is(k.status.Err, ErrUnheard) {
 		return nil
 	}
 	services, err := k.kernel.Services()
