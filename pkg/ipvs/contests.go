@@ -69,16 +69,29 @@ func (cs contests) mended(e Entry, now time.Time) {
 // rewanted finds the entries of which something else is wanted than before: that is written, contested or not.
 func (cs contests) rewanted(was, want lvs.Table) {
 	for e, c := range cs {
-		old, oldService := was[e.Key]
-		now, nowService := want[e.Key]
-		if !e.Addr.IsValid() {
-			c.rewanted = c.rewanted || oldService != nowService || old.Service != now.Service
-			continue
-		}
-		oldServer, before := old.Servers[e.Addr]
-		nowServer, after := now.Servers[e.Addr]
-		c.rewanted = c.rewanted || before != after || oldServer != nowServer
+		c.rewanted = c.rewanted || !e.same(was, want)
 	}
+}
+
+// agree notes which entries are as wanted by now, although nothing was written.
+func (cs contests) agree(have, want lvs.Table) {
+	for e, c := range cs {
+		if c.drift && e.same(have, want) {
+			c.drift, c.rewanted = false, false
+		}
+	}
+}
+
+// same tells whether two tables hold the same of an entry.
+func (e Entry) same(a, b lvs.Table) bool {
+	inA, isA := a[e.Key]
+	inB, isB := b[e.Key]
+	if !e.Addr.IsValid() {
+		return isA == isB && inA.Service == inB.Service
+	}
+	serverA, isA := inA.Servers[e.Addr]
+	serverB, isB := inB.Servers[e.Addr]
+	return isA == isB && serverA == serverB
 }
 
 // settled notes that everything wanted has been written, but for what is contested.

@@ -159,14 +159,16 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
-// ended keeps how a turn went. Services that are neither wanted nor there any more are no longer ours: who adds one
-// again is somebody else.
+// ended keeps how a turn went. Services that are neither wanted nor there any more are no longer ours, and nor are
+// the contests for them: who adds one again is somebody else.
 func (k *Keeper) ended(err error) error {
 	maps.DeleteFunc(k.owned, func(key lvs.Key, _ bool) bool {
 		_, there := k.have[key]
 		_, unsure := k.unsure[key]
 		return k.have != nil && !there && !unsure && !k.wanted(key)
 	})
+	maps.DeleteFunc(k.others, func(e Entry, _ *contest) bool { return !k.ours(e.Key) })
+	k.others.agree(k.have, k.want)
 	if k.status.Err = err; err == nil {
 		k.status.Good = time.Now()
 		k.others.settled()

@@ -535,6 +535,52 @@ func TestContestEndsByItself(t *testing.T) {
 	})
 }
 
+// A contest is over when what the other writer left is what is wanted, however it came to that.
+func TestContestEndsWhenTheWantAgrees(t *testing.T) {
+	remove := []lvs.Change{{Op: lvs.DelServer, Key: web, Addr: rs2}}
+	for name, c := range map[string]struct {
+		harm  []lvs.Change
+		fault error
+		want  lvs.Table
+		calm  []string
+	}{
+		"the server goes":                           {remove, nil, lvs.Table{web: pool("rr", 1)}, []string{"calm 10.0.0.2:80 of tcp 192.0.2.1:80"}},
+		"the weight is the other's":                 {[]lvs.Change{weight(web, rs2, 9)}, nil, lvs.Table{web: pool("rr", 1, 9)}, []string{"calm 10.0.0.2:80 of tcp 192.0.2.1:80"}},
+		"the answer is lost":                        {remove, ipvstest.ErrLostAnswer, lvs.Table{web: pool("rr", 1, 3)}, []string{"calm 10.0.0.2:80 of tcp 192.0.2.1:80"}},
+		"the service goes, which the other removed": {[]lvs.Change{{Op: lvs.DelService, Key: web}}, nil, lvs.Table{}, nil},
+		"the service goes, which the other changed": {remove, nil, lvs.Table{}, []string{"wrote -D -t 192.0.2.1:80"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.sync(lvs.Table{web: pool("rr", 1, 1)})
+				for range 4 {
+					b.kernel.Edit(c.harm...)
+					b.resync()
+					time.Sleep(resync)
+				}
+				if len(b.Status().Contested) != 1 {
+					t.Fatal("not contested")
+				}
+				b.events = nil
+				b.kernel.Fail(func(lvs.Change) error { return c.fault })
+				_ = b.Sync(ipvs.Wanted{Table: c.want})
+				b.kernel.Fail(nil)
+				b.sync(c.want)
+				if _, wanted := c.want[web]; !wanted && len(b.Status().Contested) != 0 {
+					t.Error("a service that is not ours is contested")
+				}
+				b.rest(2 * time.Minute)
+				b.reported(c.calm...)
+				b.holds(c.want)
+				if l := b.Status().Contested; len(l) != 0 {
+					t.Errorf("contested for ever: %v", l)
+				}
+			})
+		})
+	}
+}
+
 // A change of what is wanted breaks through a contest once, however long its writing takes, and does not end it.
 func TestContestAndChangedWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
