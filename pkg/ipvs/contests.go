@@ -2,7 +2,6 @@ package ipvs
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -120,11 +119,12 @@ func (cs contests) calmed(now time.Time) []Entry {
 
 func (cs contests) list() []Entry {
 	var l []Entry
-	for _, e := range slices.SortedFunc(maps.Keys(cs), Entry.compare) {
-		if cs[e].contested {
+	for e, c := range cs {
+		if c.contested {
 			l = append(l, e)
 		}
 	}
+	slices.SortFunc(l, Entry.compare)
 	return l
 }
 

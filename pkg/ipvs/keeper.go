@@ -23,8 +23,9 @@ type Keeper struct {
 
 	want   lvs.Table        // what was set last; nil before
 	owned  map[lvs.Key]bool // services to take out when they are not wanted: put there by this Keeper or an earlier one
-	told   map[lvs.Key]bool // every service that was ever named as owned
+	told   map[lvs.Key]bool // every service that was ever owned
 	have   lvs.Table        // what the kernel holds of ours, as far as known; nil until it was read; maps are our own
+	open   map[lvs.Key]bool // services of which have may differ from want: the others are not compared
 	unsure map[lvs.Key]bool // services to read again before have is believed of them
 	others contests
 	failed map[Entry]string // what the last turn could not do, so that it is reported once
@@ -100,7 +101,8 @@ type Status struct {
 func NewKeeper(kernel Kernel, resync time.Duration, report func(Event)) *Keeper {
 	return &Keeper{
 		kernel: kernel, resync: resync, report: report,
-		owned: map[lvs.Key]bool{}, told: map[lvs.Key]bool{}, unsure: map[lvs.Key]bool{},
+		owned: map[lvs.Key]bool{}, told: map[lvs.Key]bool{},
+		open: map[lvs.Key]bool{}, unsure: map[lvs.Key]bool{},
 		others: contests{}, failed: map[Entry]string{},
 	}
 }
@@ -115,18 +117,15 @@ func NewKeeper(kernel Kernel, resync time.Duration, report func(Event)) *Keeper 
 // it is still named as Owned: who put it there since is somebody else.
 func (k *Keeper) Sync(want Wanted) error {
 	k.others.rewanted(k.want, want.Table)
-	k.want = want.Table
-	if k.want == nil {
-		k.want = lvs.Table{}
-	}
+	k.rewant(want.Table)
 	for key := range want.Table {
 		if !k.owned[key] {
-			k.owned[key], k.unsure[key] = true, false
+			k.own(key)
 		}
 	}
 	for key := range want.Owned {
 		if !k.told[key] {
-			k.told[key], k.owned[key], k.unsure[key] = true, true, false
+			k.own(key)
 		}
 	}
 	return k.ended(k.converge())
@@ -155,20 +154,18 @@ func (k *Keeper) Resync() error {
 func (k *Keeper) Status() Status {
 	s := k.status
 	s.Contested = k.others.list()
-	s.Owned = slices.SortedFunc(maps.Keys(k.owned), lvs.Key.Compare)
 	return s
 }
 
 // ended keeps how a turn went. Services that are neither wanted nor there any more are no longer ours, and nor are
 // the contests for them: who adds one again is somebody else.
 func (k *Keeper) ended(err error) error {
-	maps.DeleteFunc(k.owned, func(key lvs.Key, _ bool) bool {
-		_, there := k.have[key]
-		_, unsure := k.unsure[key]
-		return k.have != nil && !there && !unsure && !k.wanted(key)
-	})
+	k.disown()
 	maps.DeleteFunc(k.others, func(e Entry, _ *contest) bool { return !k.ours(e.Key) })
 	k.others.agree(k.have, k.want)
+	if k.status.Owned == nil {
+		k.status.Owned = slices.SortedFunc(maps.Keys(k.owned), lvs.Key.Compare)
+	}
 	if k.status.Err = err; err == nil {
 		k.status.Good = time.Now()
 		k.others.settled()
@@ -192,7 +189,7 @@ func (k *Keeper) converge() error {
 		if err := k.again(); err != nil {
 			return unheard{fmt.Errorf("read the table: %w", err)}
 		}
-		if changes := w.allowed(lvs.Diff(k.have, k.want)); len(changes) > 0 {
+		if changes := w.allowed(k.diff()); len(changes) > 0 {
 			k.status.Writes += uint64(len(changes))
 			if err := w.absorb(changes, k.kernel.Apply(changes)); err != nil {
 				return unheard{fmt.Errorf("write the table: %w", err)}

@@ -53,11 +53,12 @@ func (k *Keeper) wanted(key lvs.Key) bool { _, ok := k.want[key]; return ok }
 
 func (k *Keeper) foreign(services map[lvs.Key]lvs.Service) {
 	k.status.Foreign = nil
-	for _, key := range slices.SortedFunc(maps.Keys(services), lvs.Key.Compare) {
+	for key := range services {
 		if !k.ours(key) {
 			k.status.Foreign = append(k.status.Foreign, key)
 		}
 	}
+	slices.SortFunc(k.status.Foreign, lvs.Key.Compare)
 }
 
 // again reads the services that are in doubt: those that have become ours, and others after an answer that showed them
@@ -202,8 +203,13 @@ func (k *Keeper) servers(key lvs.Key) (map[netip.AddrPort]lvs.Server, error) {
 // saw takes in what the kernel holds of a service of ours, nil for nothing. With blame, what is otherwise than we left
 // it was somebody else.
 func (k *Keeper) saw(key lvs.Key, entry *lvs.Entry, blame bool) {
+	old, known := k.have[key]
+	if known == (entry != nil) && (!known || same(old, *entry)) {
+		return
+	}
+	k.open[key] = true
 	was, now := lvs.Table{}, lvs.Table{}
-	if old, known := k.have[key]; known {
+	if known {
 		was[key] = old
 	}
 	if entry != nil {

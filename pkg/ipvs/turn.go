@@ -18,17 +18,13 @@ type turn struct {
 
 func of(c lvs.Change) Entry { return Entry{Key: c.Key, Addr: c.Addr} }
 
-// allowed gives the changes that may be made: not those of services that are in doubt, nor those that were refused in
-// this turn, nor those that repair what another writer keeps undoing, nor the servers of a service that cannot be added
-// for either reason.
+// allowed gives the changes that may be made: not those that were refused in this turn, nor those that repair what
+// another writer keeps undoing, nor the servers of a service that cannot be added for either reason.
 func (t *turn) allowed(changes []lvs.Change) []lvs.Change {
 	var allowed []lvs.Change
 	absent := map[lvs.Key]bool{}
 	for _, c := range changes {
 		e := of(c)
-		if _, unsure := t.k.unsure[c.Key]; unsure {
-			continue
-		}
 		if t.refused[e] || absent[c.Key] || t.contested(e, c) {
 			absent[c.Key] = absent[c.Key] || c.Op == lvs.AddService
 			continue
