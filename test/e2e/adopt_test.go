@@ -70,8 +70,8 @@ func TestAdoption(t *testing.T) {
 	if tally := asker.Stop(); tally.Failed() != tally.Errors["timeout"] {
 		t.Errorf("the client: %v, want no error but of the server that hung", tally)
 	}
-	t.Run("restart", func(t *testing.T) { restartUnderLoad(t, site, d) })
-	t.Run("dropped service", func(t *testing.T) { dropBetweenRuns(t, d) })
+	d.run("restart", func(t *testing.T) { restartUnderLoad(t, site, d) })
+	d.run("dropped service", func(t *testing.T) { dropBetweenRuns(t, d) })
 }
 
 // A client that asks all the time over restarts has no error, and no connection less.
@@ -125,9 +125,9 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := d.host.Start(lab.Lvsd(t), "run", "-c", second)
-	const why = "another lvsd run keeps the IPVS table of this network namespace"
-	if code := refused.Wait(10 * time.Second); code != 1 || !strings.Contains(refused.Output(), why) {
-		t.Errorf("a second lvsd ended with %d:\n%s", code, refused.Output())
+	code, said := refused.Wait(10*time.Second), refused.Output()
+	if code != 1 || !strings.Contains(said, "another lvsd run") || !strings.Contains(said, "this network namespace") {
+		t.Errorf("a second lvsd ended with %d:\n%s", code, said)
 	}
 	other := newDirector(t, site.Directors[1], adopting)
 	other.start()

@@ -42,6 +42,16 @@ func newBareDirector(t *testing.T, host *lab.Host, toml string) *director {
 	return d
 }
 
+// run is t.Run for a part of a test, whose failures are the part's own.
+func (d *director) run(name string, part func(*testing.T)) {
+	whole := d.t
+	defer func() { d.t = whole }()
+	whole.Run(name, func(t *testing.T) {
+		d.t = t
+		part(t)
+	})
+}
+
 // stranger is a service that is somebody else's, as ipvsadm -Sn prints it: the last in every listing.
 var stranger = []string{"-A -f 9999 -s rr", "-a -f 9999 -r 192.0.2.9:0 -g -w 7"}
 

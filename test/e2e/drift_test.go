@@ -50,7 +50,7 @@ func TestDrift(t *testing.T) {
 		{"-D " + second, audit.Entry{To: "-s wlc", Command: "-A " + second + " -s wlc"}},
 		{"-C", audit.Entry{To: "-s wlc", Command: "-A " + first + " -s wlc"}},
 	} {
-		t.Run(by.hand, func(t *testing.T) {
+		d.run(by.hand, func(t *testing.T) {
 			recorded := len(d.record())
 			d.host.Run("ipvsadm", strings.Fields(by.hand)...)
 			if by.hand == "-C" {
@@ -75,7 +75,7 @@ func TestDrift(t *testing.T) {
 			})
 		})
 	}
-	t.Run("another writer", func(t *testing.T) { anotherWriter(t, d, both) })
+	d.run("another writer", func(t *testing.T) { anotherWriter(t, d, both) })
 }
 
 func anotherWriter(t *testing.T, d *director, both []string) {

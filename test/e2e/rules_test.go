@@ -72,11 +72,10 @@ func TestRules(t *testing.T) {
 	}
 	d := newDirector(t, site.Directors[0], "")
 	for _, rule := range rules {
-		t.Run(rule.name, func(t *testing.T) {
+		d.run(rule.name, func(t *testing.T) {
 			for _, w := range web {
 				w.Set(lab.OK)
 			}
-			d.t = t
 			d.configure(fmt.Sprintf(ruled, rule.keys))
 			t.Cleanup(d.forget)
 			d.start()
@@ -86,7 +85,6 @@ func TestRules(t *testing.T) {
 			d.stop()
 		})
 	}
-	d.t = t
 }
 
 // The last server's place is taken before it leaves: a client that asks all the time sees the failing server's own

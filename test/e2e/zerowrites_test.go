@@ -93,7 +93,7 @@ func TestZeroWrites(t *testing.T) {
 	})
 	d.agree()
 
-	t.Run("a changed file", func(t *testing.T) {
+	d.run("a changed file", func(t *testing.T) {
 		recorded := len(d.record())
 		d.configure(fmt.Sprintf(still, `{ address = "198.51.100.104", weight = 5 }, "198.51.100.106"`))
 		d.mustLvsd("reload")
