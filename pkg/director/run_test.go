@@ -468,6 +468,29 @@ func TestSuspicionEndsWhenTheGatewayAnswers(t *testing.T) {
 	})
 }
 
+// That nobody can be asked any more is no reason to believe that the path is back.
+func TestSuspicionGoesOnWithNobodyToAsk(t *testing.T) {
+	inWorld(t, nil, nil, func(w *world) {
+		w.apply(w.config("ABCD", "EFGH"))
+		w.pass(3 * time.Second)
+		w.mu.Lock()
+		w.neighbor = &Probed{Words: "the gateway is silent"}
+		w.mu.Unlock()
+		w.silence("ABCDEFGH")
+		w.pass(15 * time.Second)
+		w.mu.Lock()
+		w.neighbor = &Probed{Unasked: true, Words: "no gateway"}
+		w.mu.Unlock()
+		w.pass(20 * time.Second)
+		w.want("80:ABCD 81:EFGH")
+		if snap := w.snapshot(Ask{}); !snap.Suspect.Suspected {
+			t.Errorf("no longer suspected: %s", snap.Suspect.Words)
+		}
+		w.pass(time.Minute)
+		w.want("80: 81:") // hold is over
+	})
+}
+
 func TestStopLeavesFullWeights(t *testing.T) {
 	var w *world
 	inWorld(t, nil, nil, func(in *world) {

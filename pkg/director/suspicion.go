@@ -169,7 +169,7 @@ func (s *suspicion) answered(p Probed, now time.Time) (changed bool) {
 	case p.Answered && before == suspected:
 		s.phase, s.askAgain, s.until = returning, time.Time{}, s.end(now.Add(s.comeback))
 		s.words = p.Words + "; the servers are asked anew before any is taken out"
-	case p.Answered || p.Unasked:
+	case p.Answered, p.Unasked && before == asking: // with nobody to ask there is no ground to begin, nor one to end
 		s.phase, s.askAgain, s.trusted = calm, time.Time{}, now.Add(suspectTrust)
 		s.words = p.Words
 	case before == asking:
