@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,11 +42,9 @@ func (a *app) auditCommand() *cobra.Command {
 				return err
 			}
 			if file == "" {
-				c, err := config.Load(a.config)
-				if err != nil {
-					return a.printInvalid(err, false)
+				if file, err = a.recordFile(); err != nil {
+					return err
 				}
-				file = c.Audit.File
 			}
 			return a.printRecord(cmd.Context(), file, filter, follow, asJSON)
 		},
@@ -60,6 +59,20 @@ func (a *app) auditCommand() *cobra.Command {
 	cmd.Flags().StringVar(&file, "file", "", "the record's `file` (default: that of the configuration)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// recordFile gives the file of the record. A configuration with errors still tells it if it can, and that is said.
+func (a *app) recordFile() (string, error) {
+	c, err := config.Load(a.config)
+	if err == nil {
+		return c.Audit.File, nil
+	}
+	if _, ok := errors.AsType[*config.Errors](err); !ok {
+		return "", err
+	}
+	file := cmp.Or(scanSetting(a.config, "audit", "file"), defaultRecord)
+	fmt.Fprintf(a.err, "lvsd: %s; this is the record in %s (guessed); --file names another one\n", faultOf(err), file)
+	return file, nil
 }
 
 // printRecord prints entries as they come. A line that cannot be read is told and passed over.

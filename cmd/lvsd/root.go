@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ const (
 const (
 	defaultConfig = "/etc/lvsd/lvsd.toml"
 	defaultSocket = "/run/lvsd/lvsd.sock"
+	defaultRecord = "/var/log/lvsd/audit.log"
 )
 
 // errNo is the end of a command whose answer is no and has been given.
@@ -39,8 +41,9 @@ type app struct {
 	socket  string
 	out     io.Writer
 	err     io.Writer
-	started bool  // the command line was understood
-	guessed error // why the configuration did not tell the daemon's socket
+	started bool   // the command line was understood
+	asked   string // socket that was asked
+	guessed error  // why the configuration did not tell that socket
 }
 
 // execute runs one command line and gives its exit code. An error is told once, here.
@@ -57,10 +60,7 @@ func execute(args []string, out, errOut io.Writer) int {
 	if errors.Is(err, errNo) {
 		return exitNo
 	}
-	fmt.Fprintf(errOut, "lvsd: %v\n", err)
-	if errors.Is(err, control.ErrNoAnswer) && a.guessed != nil {
-		fmt.Fprintf(errOut, "lvsd: %s cannot be read, so this is the usual socket; --socket names another one\n", a.config)
-	}
+	fmt.Fprintf(errOut, "lvsd: %s\n", a.words(err))
 	_, usage := errors.AsType[usageError](err)
 	switch {
 	case usage, !a.started:
@@ -122,15 +122,26 @@ func group(use, short string, of ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// client asks the daemon on the socket that was named, or that of the configuration, or the usual one.
+// client asks the daemon on the socket that was named, or that of the configuration, or the usual one. A configuration
+// with errors still tells the socket if it can: it may be the daemon's word on just these errors that is wanted.
 func (a *app) client() *control.Client {
-	if a.socket != "" {
-		return control.NewClient(a.socket)
+	a.asked, a.guessed = a.socket, nil
+	if a.asked == "" {
+		c, err := config.Load(a.config)
+		if err == nil {
+			a.asked = c.Control.Socket
+		} else {
+			a.asked, a.guessed = cmp.Or(scanSetting(a.config, "control", "socket"), defaultSocket), err
+		}
 	}
-	c, err := config.Load(a.config)
-	if err != nil {
-		a.guessed = err
-		return control.NewClient(defaultSocket)
+	return control.NewClient(a.asked)
+}
+
+// words tells an error. That nobody listens on a socket that was guessed does not say that the daemon does not run.
+func (a *app) words(err error) string {
+	nobody := "nobody listens on " + a.asked
+	if a.guessed != nil && errors.Is(err, control.ErrNoAnswer) && strings.Contains(err.Error(), nobody) {
+		return fmt.Sprintf("%v: %s (guessed, because %s); use --socket", control.ErrNoAnswer, nobody, faultOf(a.guessed))
 	}
-	return control.NewClient(c.Control.Socket)
+	return err.Error()
 }
