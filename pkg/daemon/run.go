@@ -167,7 +167,8 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 		}
 	})
 	d.running.Go(func() {
-		if err := systemd.Watchdog(aside, d.alive); err != nil {
+		report := func(err error) { d.world.Log.Error().Err(err).Msg("systemd's watchdog was not fed; trying again") }
+		if err := systemd.Watchdog(aside, d.alive, report); err != nil {
 			d.world.Log.Error().Err(err).Msg("watchdog is not fed")
 		}
 	})

@@ -102,7 +102,7 @@ func TestReloading(t *testing.T) {
 func TestWithoutSystemd(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")
-	for _, err := range []error{Ready("x"), Reloading(), Stopping(), Status("x"), Watchdog(t.Context(), nil)} {
+	for _, err := range []error{Ready("x"), Reloading(), Stopping(), Status("x"), Watchdog(t.Context(), nil, nil)} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -130,7 +130,7 @@ func TestWatchdog(t *testing.T) {
 				return errors.New("the table loop has not moved for 12s")
 			}
 			return nil
-		})
+		}, func(err error) { t.Error(err) })
 	}()
 	last := time.Now()
 	for range 5 {
@@ -170,6 +170,47 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
+// TestWatchdogFeedsOn has a socket that is away for a while, which is told once each time.
+func TestWatchdogFeedsOn(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("WATCHDOG_USEC", "20000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	path := os.Getenv("NOTIFY_SOCKET")
+	away := path + ".away"
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	told := make(chan error, 100)
+	var fed atomic.Int32
+	alive := func() error { fed.Add(1); return nil }
+	go func() { ended <- Watchdog(ctx, alive, func(err error) { told <- err }) }()
+	for range 2 {
+		if err := os.Rename(path, away); err != nil {
+			t.Fatal(err)
+		}
+		for m.next(200*time.Millisecond) != "" {
+			// what was sent before
+		}
+		for at, end := fed.Load(), time.Now().Add(10*time.Second); fed.Load() < at+5 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if err := os.Rename(away, path); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.next(10 * time.Second); got != "WATCHDOG=1\n" {
+			t.Fatalf("got %q after the socket came back", got)
+		}
+		if n := len(told); n != 1 {
+			t.Errorf("told %d times, want once", n)
+		} else if err := <-told; !strings.Contains(err.Error(), "notify systemd") {
+			t.Error(err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWatchdogStuck has an alive that does not return: no ping may come.
 func TestWatchdogStuck(t *testing.T) {
 	m := newManager(t)
@@ -178,7 +219,9 @@ func TestWatchdogStuck(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	release := make(chan struct{})
-	go func() { ended <- Watchdog(ctx, func() error { <-release; return errors.New("released") }) }()
+	go func() {
+		ended <- Watchdog(ctx, func() error { <-release; return errors.New("released") }, func(error) {})
+	}()
 	if got := m.next(200 * time.Millisecond); got != "" {
 		t.Errorf("got %q", got)
 	}
@@ -193,14 +236,14 @@ func TestWatchdogOfAnother(t *testing.T) {
 	m := newManager(t)
 	t.Setenv("WATCHDOG_USEC", "20000")
 	t.Setenv("WATCHDOG_PID", "1")
-	if err := Watchdog(t.Context(), func() error { return nil }); err != nil {
+	if err := Watchdog(t.Context(), func() error { return nil }, nil); err != nil {
 		t.Error(err)
 	}
 	if got := m.next(100 * time.Millisecond); got != "" {
 		t.Errorf("got %q", got)
 	}
 	t.Setenv("WATCHDOG_USEC", "soon")
-	if err := Watchdog(t.Context(), func() error { return nil }); err == nil {
+	if err := Watchdog(t.Context(), func() error { return nil }, nil); err == nil {
 		t.Error("no error for WATCHDOG_USEC=soon")
 	}
 }

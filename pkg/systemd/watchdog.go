@@ -13,9 +13,9 @@ import (
 // when the time is over. The error shows in systemctl status meanwhile, and the last status that was set does not come
 // back by itself when the daemon is alive again.
 //
-// Without a watchdog it returns at once. An error is one of the environment or of the socket, after which the daemon is
-// no longer fed.
-func Watchdog(ctx context.Context, alive func() error) error {
+// A datagram that cannot be sent is told to report, once until one gets through again, and the next is tried all the
+// same. Without a watchdog Watchdog returns at once; an error is one of the environment.
+func Watchdog(ctx context.Context, alive func() error, report func(error)) error {
 	allowed, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		return fmt.Errorf("watchdog: %w", err)
@@ -25,10 +25,13 @@ func Watchdog(ctx context.Context, alive func() error) error {
 	}
 	tick := time.NewTicker(max(allowed/2, time.Millisecond))
 	defer tick.Stop()
+	told := false
 	for {
-		if err := feed(alive); err != nil {
-			return err
+		err := feed(alive)
+		if err != nil && !told {
+			report(err)
 		}
+		told = err != nil
 		select {
 		case <-ctx.Done():
 			return nil
