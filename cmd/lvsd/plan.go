@@ -43,7 +43,7 @@ func (a *app) planCommand() *cobra.Command {
 			}
 			status, err := a.client().Status(cmd.Context())
 			if errors.Is(err, control.ErrNoAnswer) {
-				fmt.Fprintf(a.err, "lvsd: %v; servers stay as they are until their first verdict\n", err)
+				fmt.Fprintf(a.err, "lvsd: %s; servers stay as they are until their first verdict\n", a.words(err))
 			} else if err != nil {
 				return err
 			}

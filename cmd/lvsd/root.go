@@ -137,11 +137,19 @@ func (a *app) client() *control.Client {
 	return control.NewClient(a.asked)
 }
 
-// words tells an error. That nobody listens on a socket that was guessed does not say that the daemon does not run.
+// words tells an error. That nobody listens on a socket that was guessed does not say that the daemon does not run; and
+// a daemon that refuses a caller did answer.
 func (a *app) words(err error) string {
-	nobody := "nobody listens on " + a.asked
-	if a.guessed != nil && errors.Is(err, control.ErrNoAnswer) && strings.Contains(err.Error(), nobody) {
+	text := err.Error()
+	if !errors.Is(err, control.ErrNoAnswer) {
+		return text
+	}
+	if nobody := "nobody listens on " + a.asked; a.guessed != nil && strings.Contains(text, nobody) {
 		return fmt.Sprintf("%v: %s (guessed, because %s); use --socket", control.ErrNoAnswer, nobody, faultOf(a.guessed))
 	}
-	return err.Error()
+	refused, answered := strings.CutPrefix(text, fmt.Sprintf("%v on %s: ", control.ErrNoAnswer, a.asked))
+	if answered && strings.HasPrefix(refused, "uid ") { // the words of pkg/control for one who is in no list
+		return refused
+	}
+	return text
 }
