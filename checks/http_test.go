@@ -94,6 +94,35 @@ func TestHTTPReplies(t *testing.T) {
 	}
 }
 
+// A body that nobody asks for is not waited for.
+func TestHTTPBodyUnread(t *testing.T) {
+	asks := body("contains:ok")
+	for _, tt := range []struct {
+		name, header string
+		change       func(*checks.HTTP)
+		is           checks.Outcome
+		reason       string
+	}{
+		{"slow error page", "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nx", nil, checks.BadAnswer, "status 503, want 200-399"},
+		{"slow error page where a body is asked for", "HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nx", asks, checks.BadAnswer, "status 503, want 200-399"},
+		{"slow page", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx", nil, checks.Good, "status 200"},
+		{"streaming page", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", nil, checks.Good, "status 200"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			at := checks.Target{Addr: serve(t, func(c net.Conn) {
+				request(c)
+				_, _ = io.WriteString(c, tt.header)
+				hang(c)
+			})}
+			r := try(t, page(t, tt.change), at, 10*time.Second)
+			want(t, r, tt.is, tt.reason)
+			if r.Phases.Done > soon {
+				t.Errorf("told after %v", r.Phases.Done)
+			}
+		})
+	}
+}
+
 // What is sent, byte by byte.
 func TestHTTPRequest(t *testing.T) {
 	tests := []struct {

@@ -38,15 +38,15 @@ func (r *reply) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge reads the reply to the request and says what it is worth.
+// judge reads the reply to the request and says what it is worth. The body is read only where it is asked for, and never
+// closed: net/http's Close would read it to its end, and the connection ends with the try anyway.
 func (h *HTTP) judge(ctx context.Context, y *try, conn io.Reader) Result {
 	in := &reply{from: conn, try: y, left: maxHeader}
 	br := bufio.NewReaderSize(in, 2048)
-	resp, err := readHeader(br, h.Method)
+	resp, err := readHeader(br, h.Method) //nolint:bodyclose // see above
 	if err != nil {
 		return y.broken(ctx, in, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
 	status := fmt.Sprintf("status %d", resp.StatusCode)
 	if !h.ready.status.has(resp.StatusCode) {
 		return y.bad("%s, want %s", status, h.Status)
