@@ -20,7 +20,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status [SERVICE]",
 		Short: "Shows the kernel's table as ipvsadm -Ln does, with health beside it",
 		Long: "Shows the kernel's table as ipvsadm -Ln does, with health beside it. Servers that are not in the table have\n" +
-			"\"-\" in its columns. The exit code is 1 if a service that is shown is down.",
+			"\"-\" in its columns. The exit code is 1 if a service that is shown is down, or nothing is\n" +
+			"configured under the name or address that is given.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -50,7 +51,7 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 	cmd.ValidArgsFunction = a.fromStatus(serviceNames)
 	cmd.Flags().StringVar(&f.vipText, "vip", "", "only the services of this `address` or address:port")
-	cmd.Flags().StringVar(&f.server, "server", "", "only real servers whose address has this `part`")
+	cmd.Flags().StringVar(&f.server, "server", "", "only the real server of this `address` or address:port")
 	cmd.Flags().BoolVar(&f.down, "down", false, "only what is down")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -63,7 +64,7 @@ type statusFilter struct {
 	service string // name in the configuration
 	vipText string
 	vip     netip.AddrPort // port 0 is any
-	server  string
+	server  string         // address or address:port, as it was typed
 	down    bool
 }
 
@@ -83,11 +84,15 @@ func (f *statusFilter) parse() error {
 	return nil
 }
 
-// apply leaves what is wanted of a status: services, their rows and their checks. A service that is not configured is an error.
+// apply leaves what is wanted of a status: services, their rows and their checks. A service or a server that is not
+// configured is an error.
 func (f *statusFilter) apply(s *control.Status) (*control.Status, error) {
 	known := func(v director.ServiceState) bool { return v.Name == f.service }
 	if f.service != "" && !slices.ContainsFunc(s.Services, known) {
 		return nil, fmt.Errorf("no service %q is configured; configured are: %s", f.service, strings.Join(serviceNames(s), ", "))
+	}
+	if f.server != "" && !f.knowsServer(s) {
+		return nil, fmt.Errorf("no real server %q is configured in what is asked for; give its address or address:port", f.server)
 	}
 	kept := *s
 	kept.Services, kept.Table, kept.Checks = nil, nil, nil
@@ -126,7 +131,24 @@ func (f *statusFilter) wantsKey(k lvs.Key) bool {
 func (f *statusFilter) wantsSomeServers() bool { return f.down || f.server != "" }
 
 func (f *statusFilter) wantsServer(r director.ServerState) bool {
-	return (!f.down || r.Verdict == "down") && strings.Contains(r.Addr.String(), f.server)
+	return (!f.down || r.Verdict == "down") && (f.server == "" || isServer(r.Addr, f.server))
+}
+
+// knowsServer tells whether the server that is wanted is in one of the services that are wanted, up or down.
+func (f *statusFilter) knowsServer(s *control.Status) bool {
+	return slices.ContainsFunc(s.Services, func(v director.ServiceState) bool {
+		return (f.service == "" || v.Name == f.service) && f.wantsKey(v.Virtual) &&
+			slices.ContainsFunc(v.Servers, func(r director.ServerState) bool { return isServer(r.Addr, f.server) })
+	})
+}
+
+// isServer tells whether text is the address of a server, or its address:port: all of it, no part.
+func isServer(server netip.AddrPort, text string) bool {
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both == server
+	}
+	addr, err := netip.ParseAddr(text)
+	return err == nil && addr == server.Addr()
 }
 
 func serviceNames(s *control.Status) []string {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +17,10 @@ func (a *app) whyCommand() *cobra.Command {
 		Use:   "why SERVER",
 		Short: "Says why a real server is in or out: its last tries, the rule that decided, what would change it",
 		Long: "Says why a real server is in or out: its last tries, the rule that decided, since when, what would change it.\n" +
-			"SERVER is an address, address:port, or a part of one that only one server has. The exit code is 1 if it is\n" +
-			"down for a service.",
+			"SERVER is an address or address:port. The exit code is 1 if it is down for a service, or not configured.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			who, err := a.findServer(cmd.Context(), args[0])
+			who, err := parseServer(args[0])
 			if err != nil {
 				return err
 			}
@@ -51,48 +48,16 @@ func (a *app) whyCommand() *cobra.Command {
 	return cmd
 }
 
-// findServer says which real server is meant; port 0 is every port of it.
-func (a *app) findServer(ctx context.Context, text string) (netip.AddrPort, error) {
+// parseServer reads which real server is meant; port 0 is every port of it.
+func parseServer(text string) (netip.AddrPort, error) {
 	if both, err := netip.ParseAddrPort(text); err == nil {
 		return both, nil
 	}
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.AddrPortFrom(addr, 0), nil
-	}
-	if text == "" {
-		return netip.AddrPort{}, usagef("say which server")
-	}
-	status, err := a.client().Status(ctx)
+	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return netip.AddrPort{}, usagef("%q is neither an address nor address:port", text)
 	}
-	var found []netip.Addr
-	for _, v := range status.Services {
-		for _, r := range v.Servers {
-			if strings.Contains(r.Addr.Addr().String(), text) && !slices.Contains(found, r.Addr.Addr()) {
-				found = append(found, r.Addr.Addr())
-			}
-		}
-	}
-	switch {
-	case len(found) == 0:
-		return netip.AddrPort{}, fmt.Errorf("no real server has %q in its address", text)
-	case len(found) > 1:
-		return netip.AddrPort{}, fmt.Errorf("%q is of %d servers: %s; say which", text, len(found), listed(found, 8))
-	}
-	return netip.AddrPortFrom(found[0], 0), nil
-}
-
-func listed(addrs []netip.Addr, most int) string {
-	slices.SortFunc(addrs, netip.Addr.Compare)
-	var words []string
-	for _, a := range addrs[:min(len(addrs), most)] {
-		words = append(words, a.String())
-	}
-	if len(addrs) > most {
-		words = append(words, fmt.Sprintf("and %d more", len(addrs)-most))
-	}
-	return strings.Join(words, ", ")
+	return netip.AddrPortFrom(addr, 0), nil
 }
 
 // onlyPort leaves out the other ports of a server, and the checks that only they use.
