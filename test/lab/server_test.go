@@ -28,7 +28,7 @@ func two(t *testing.T) (client, server *lab.Host) {
 // outcome is how one request ends, in the words of lab.Tally.
 func outcome(client *lab.Host, a lab.Asking) string {
 	if a.Timeout == 0 {
-		a.Timeout = 700 * time.Millisecond
+		a.Timeout = 3 * time.Second
 	}
 	who, err := client.Get(context.Background(), a)
 	if err != nil {
