@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,19 @@ import (
 
 // completeTime is how long a shell waits for words; a daemon that is slower or does not run gives none.
 const completeTime = 500 * time.Millisecond
+
+// explainCompletion says in the help of cobra's commands for shells what their exit code means.
+func explainCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	completion.Long = strings.TrimSpace(completion.Long) + "\nThe exit code of each is 1 only if the script cannot be written."
+	for _, shell := range completion.Commands() {
+		shell.Long = strings.TrimSpace(shell.Long) + "\n\nThe exit code is 1 only if the script cannot be written."
+	}
+}
 
 // words are what may stand for an argument.
 type words func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective)

@@ -26,7 +26,8 @@ func (a *app) planCommand() *cobra.Command {
 		Short: "Says what the configuration file would change in the kernel's table now, as ipvsadm's arguments",
 		Long: "Says what the configuration file would change in the kernel's table now, as ipvsadm's arguments. Touches nothing.\n" +
 			"What the running daemon knows of the servers counts; a server that has no verdict stays as it is, and a new one\n" +
-			"is put in at its first good verdict. The exit code is 1 if anything would change. Needs CAP_NET_ADMIN.",
+			"is put in at its first good verdict. Needs CAP_NET_ADMIN. The exit code is 1 if anything would\n" +
+			"change, and also if the plan could not be made.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(a.config)

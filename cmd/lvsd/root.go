@@ -98,6 +98,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.configCommand(), a.planCommand(), a.reloadCommand(), a.statusCommand(), a.whyCommand(), a.probeCommand(), a.auditCommand(),
 		a.demoCommand(), a.versionCommand(),
 	)
+	explainCompletion(root)
 	return root
 }
 
@@ -112,6 +113,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 // group makes a command that only holds others.
 func group(use, short string, of ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	cmd.Long = short + ". Alone it does nothing: the exit code is 2 unless one of its commands is given,\nand then what that one's --help says."
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("say what to do: %s --help lists it", cmd.CommandPath())

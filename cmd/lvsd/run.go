@@ -19,7 +19,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Is the daemon, in the foreground: probes, decides, keeps the table",
 		Long: "Is the daemon, in the foreground: probes, decides, keeps the table. SIGHUP reads the configuration anew, SIGUSR1\n" +
-			"reopens the record, SIGTERM ends it; the table stays as it is. Tells systemd when the first table is in the kernel.",
+			"reopens the record, SIGTERM ends it; the table stays as it is. Tells systemd when the first table is in the kernel.\n" +
+			"The exit code is 0 when it was told to end, and 1 if it could not start or had to give up.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.socket != "" {

@@ -33,6 +33,7 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Says which lvsd this is",
+		Long:  "Says which lvsd this is: its version, and the Go, system and processor it was built for. The exit code is 1 only if\nthat cannot be written.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
