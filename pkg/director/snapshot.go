@@ -71,8 +71,9 @@ type CheckState struct {
 	Check    string         `json:"check"`
 	Addr     netip.AddrPort `json:"address"`
 	Verdict  string         `json:"verdict"`
+	Before   string         `json:"known_before,omitempty"` // "up" or "down" before the start, while the verdict is open
 	Since    time.Time      `json:"since,omitzero"`
-	Streak   int            `json:"streak"` // tries in a row that spoke against the verdict
+	Streak   int            `json:"streak"` // tries in a row that spoke against the verdict, or against Before
 	Rise     int            `json:"rise"`
 	Fall     int            `json:"fall"`
 	Interval time.Duration  `json:"interval_ns"`
@@ -207,6 +208,9 @@ func (c *check) state(id lvs.CheckID, tries bool) CheckState {
 		Check: id.Check, Addr: id.Addr, Verdict: c.status.Verdict.String(), Since: c.status.Since, Streak: c.status.Streak,
 		Rise: c.spec.Policy.Rise, Fall: c.spec.Policy.Fall, Interval: c.spec.Interval, Timeout: c.spec.Timeout,
 		Count: c.count, Unasked: c.unasked, MaxLag: c.maxLag, Next: c.next, Asked: c.weight,
+	}
+	if c.status.Verdict == lvs.Unknown && c.status.Seed != lvs.Unknown {
+		state.Before = c.status.Seed.String()
 	}
 	if last := c.last(); last != nil {
 		t := *last
