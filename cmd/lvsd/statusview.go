@@ -163,7 +163,7 @@ func healthWord(st director.ServerState) (word, colour string) {
 
 // last says what the last tries of a server's checks found, and why it is where it is if that is not by itself clear.
 func (v *statusView) last(st director.ServerState) string {
-	words := oneLine(st.Reason)
+	words := reason(st, v.checks)
 	if st.Verdict == "up" {
 		words = ""
 		for _, id := range st.Checks {
@@ -182,13 +182,50 @@ func (v *statusView) last(st director.ServerState) string {
 	return words
 }
 
-// tryWord is a check's last try in few words: "alive 200 in 1.2ms".
+// reason says why a server is not up. Of a check whose last tries speak against what is held, it says how far they are.
+func reason(st director.ServerState, of map[lvs.CheckID]director.CheckState) string {
+	for _, id := range st.Checks {
+		c, known := of[id]
+		if !known || !strings.HasPrefix(st.Reason, id.Check+": ") {
+			continue
+		}
+		found := "not tried yet"
+		switch {
+		case c.Last == nil:
+		case c.Last.Outcome == checks.Good:
+			found = fmt.Sprintf("last try good (%s)", oneLine(c.Last.Reason)) + progress(c)
+		default:
+			found = oneLine(c.Last.Reason) + progress(c)
+		}
+		switch {
+		case c.Before != "":
+			return fmt.Sprintf("%s: was %s before the restart; %s", id.Check, c.Before, found)
+		case c.Last != nil && c.Verdict != "unknown":
+			return id.Check + ": " + found
+		}
+	}
+	return oneLine(st.Reason)
+}
+
+// progress is how many tries of those that would change the verdict are made: ", 3 of 5"; "" if the last was none of them.
+func progress(c director.CheckState) string {
+	if c.Streak == 0 || c.Last == nil || c.Last.Outcome == checks.NotAsked {
+		return ""
+	}
+	need := c.Fall
+	if c.Last.Outcome == checks.Good {
+		need = c.Rise
+	}
+	return fmt.Sprintf(", %d of %d", c.Streak, need)
+}
+
+// tryWord is the last try of a check of a server that is up, in few words: "alive 200 in 1.2ms", "alive: status 503, 1 of 2".
 func tryWord(c director.CheckState) string {
 	if c.Last == nil {
 		return c.Check + " not tried yet"
 	}
 	if c.Last.Outcome != checks.Good {
-		return fmt.Sprintf("%s: %s", c.Check, oneLine(c.Last.Reason))
+		return fmt.Sprintf("%s: %s%s", c.Check, oneLine(c.Last.Reason), progress(c))
 	}
 	return fmt.Sprintf("%s %s in %s", c.Check, strings.TrimPrefix(oneLine(c.Last.Reason), "status "), took(c.Last.Took))
 }

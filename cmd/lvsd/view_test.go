@@ -69,6 +69,7 @@ func TestRuleThatDecided(t *testing.T) {
 		{"up by three", check("up", "bggg", 3), up + "; the last of them began at 10:00:02.999"},
 		{"long ago", check("down", "bbb", -100), down},
 		{"unknown", director.CheckState{Verdict: "unknown"}, "not yet: no try has been made that could be asked"},
+		{"kept", director.CheckState{Verdict: "unknown", Before: "down"}, "not yet: it was down before the restart, which no try has confirmed"},
 		{"fall of one", director.CheckState{Verdict: "down", Fall: 1, Since: at}, "1 bad try takes it down (fall = 1)"},
 		{"rise of one", director.CheckState{Verdict: "up", Rise: 1, Since: at}, "1 good try brings it up (rise = 1)"},
 	} {
@@ -90,6 +91,14 @@ func TestWhatWouldTurnIt(t *testing.T) {
 			director.CheckState{Verdict: "down", Fall: 3, Rise: 2, Next: now.Add(3 * time.Second)},
 			"up after 2 more good tries in a row; the next try in 3s",
 		},
+		{
+			director.CheckState{Verdict: "unknown", Before: "down", Fall: 2, Rise: 3, Streak: 1},
+			"was down before the restart; up after 2 more good tries in a row (1 so far); the next try is under way or due",
+		},
+		{
+			director.CheckState{Verdict: "unknown", Before: "up", Fall: 2, Rise: 3},
+			"was up before the restart; down after 2 more bad tries in a row; the next try is under way or due",
+		},
 		{director.CheckState{Verdict: "unknown", Fall: 3, Rise: 2}, "by the first try that can be asked; the next try is under way or due"},
 	} {
 		if got := turns(test.c, now); got != test.want {
@@ -107,6 +116,50 @@ func TestFirstOf(t *testing.T) {
 	} {
 		if got := firstOf(list); got != want {
 			t.Errorf("%q: %q, want %q", list, got, want)
+		}
+	}
+}
+
+// What status and why say of the last try, where it does not speak for what is held.
+func TestLastTryAgainstWhatIsHeld(t *testing.T) {
+	try := func(o checks.Outcome, words string) *director.Try { return &director.Try{Outcome: o, Reason: words} }
+	for _, test := range []struct {
+		verdict string // of the server
+		c       director.CheckState
+		want    string
+		inWhy   bool // above its checks
+	}{
+		{"down", director.CheckState{Verdict: "down", Streak: 3, Last: try(checks.Good, "status 200")}, "alive: last try good (status 200), 3 of 5", true},
+		{"down", director.CheckState{Verdict: "down", Last: try(checks.BadAnswer, "status 503")}, "alive: status 503", true},
+		{"down", director.CheckState{Verdict: "down", Streak: 1, Last: try(checks.NotAsked, "no port free")}, "alive: no port free", true},
+		{"up", director.CheckState{Verdict: "up", Streak: 1, Last: try(checks.BadAnswer, "status 503")}, "alive: status 503, 1 of 2", true},
+		{"up", director.CheckState{Verdict: "up", Last: try(checks.Good, "status 200")}, "alive 200 in -", false},
+		{"unknown", director.CheckState{Verdict: "unknown", Before: "down"}, "alive: was down before the restart; not tried yet", false},
+		{
+			"unknown", director.CheckState{Verdict: "unknown", Before: "down", Streak: 1, Last: try(checks.Good, "status 200")},
+			"alive: was down before the restart; last try good (status 200), 1 of 5", false,
+		},
+		{
+			"unknown", director.CheckState{Verdict: "unknown", Before: "up", Streak: 1, Last: try(checks.Refused, "refused")},
+			"alive: was up before the restart; refused, 1 of 2", false,
+		},
+		{"unknown", director.CheckState{Verdict: "unknown"}, "alive: not tried yet", false},
+	} {
+		test.c.Check, test.c.Addr, test.c.Rise, test.c.Fall = "alive", one, 5, 2
+		words := "alive: not tried yet"
+		if test.c.Last != nil {
+			words = "alive: " + test.c.Last.Reason
+		}
+		s := &control.Status{}
+		s.Checks = []director.CheckState{test.c}
+		s.Services = []director.ServiceState{{Name: "web", Virtual: web, Servers: []director.ServerState{
+			{Addr: one, Verdict: test.verdict, Checks: []lvs.CheckID{alive(one)}, Reason: words},
+		}}}
+		if text := renderStatus(s, s, statusFilter{}, false).String(); !strings.Contains(text, " "+test.want+"\n") {
+			t.Errorf("status does not say %q:\n%s", test.want, text)
+		}
+		if text := renderWhy(s, false).String(); strings.Contains(text, "\n    "+test.want+"\n") != test.inWhy {
+			t.Errorf("why says %q above the checks (%v):\n%s", test.want, !test.inWhy, text)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lvsd/lvsd/checks"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 // whyView draws why one server is where it is.
@@ -16,10 +17,14 @@ type whyView struct {
 	sheet
 	paint paint
 	now   time.Time
+	of    map[lvs.CheckID]director.CheckState
 }
 
 func renderWhy(s *control.Status, p paint) *sheet {
-	v := &whyView{paint: p, now: s.At}
+	v := &whyView{paint: p, now: s.At, of: map[lvs.CheckID]director.CheckState{}}
+	for _, c := range s.Checks {
+		v.of[c.ID()] = c
+	}
 	if s.Suspect.Suspected {
 		v.line("%s", p.in(red, "! this director suspects itself: "+oneLine(s.Suspect.Words)))
 	}
@@ -72,7 +77,14 @@ func (v *whyView) place(s director.ServiceState, st director.ServerState, kernel
 		v.line("    %s", st.Held)
 	}
 	if st.Verdict == "down" && st.Reason != "" {
-		v.line("    %s", oneLine(st.Reason))
+		v.line("    %s", reason(st, v.of))
+	}
+	if st.Verdict == "up" {
+		for _, id := range st.Checks {
+			if c := v.of[id]; c.Streak > 0 && progress(c) != "" {
+				v.line("    %s", tryWord(c))
+			}
+		}
 	}
 	if len(st.Checks) == 0 {
 		v.line("    no check is configured for it: it counts as up")
@@ -136,6 +148,9 @@ func writeHead(s *sheet, head string) {
 
 // decided names the rule that made the verdict, with the tries that it counted where they are still known.
 func decided(c director.CheckState) string {
+	if c.Before != "" {
+		return fmt.Sprintf("not yet: it was %s before the restart, which no try has confirmed", c.Before)
+	}
 	if c.Since.IsZero() || c.Verdict == "unknown" {
 		return "not yet: no try has been made that could be asked"
 	}
@@ -197,8 +212,12 @@ func turns(c director.CheckState, now time.Time) string {
 	if in := c.Next.Sub(now); in > 0 {
 		next = fmt.Sprintf("the next try in %s", took(in.Round(100*time.Millisecond)))
 	}
+	held, before := c.Verdict, ""
+	if c.Before != "" {
+		held, before = c.Before, fmt.Sprintf("was %s before the restart; ", c.Before)
+	}
 	word, need, to := "bad", c.Fall, "down"
-	switch c.Verdict {
+	switch held {
 	case "down":
 		word, need, to = "good", c.Rise, "up"
 	case "unknown":
@@ -213,5 +232,5 @@ func turns(c director.CheckState, now time.Time) string {
 	if c.Streak > 0 {
 		so = fmt.Sprintf(" (%d so far)", c.Streak)
 	}
-	return fmt.Sprintf("%s after %d more %s %s%s; %s", to, more, word, noun, so, next)
+	return fmt.Sprintf("%s%s after %d more %s %s%s; %s", before, to, more, word, noun, so, next)
 }
