@@ -108,7 +108,7 @@ func keepUp(ctx context.Context, c Config, now time.Time) error {
 // compress replaces a file by a compressed one with its times and permissions. After a crash at any moment at least one
 // of the two is whole; Read prefers the uncompressed one.
 func compress(ctx context.Context, path string) (err error) {
-	from, err := os.Open(path)
+	from, err := openQuick(path)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -335,4 +336,30 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("rest %q, %v", rest, err)
 		}
 	})
+}
+
+// A pipe is refused, and its writer is not waited for.
+func TestReadPipe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit.log")
+	if err := unix.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1)
+	go func() {
+		var said []string
+		for _, err := range Read(file, Filter{}) {
+			if err != nil {
+				said = append(said, err.Error())
+			}
+		}
+		told <- strings.Join(said, ", ")
+	}()
+	select {
+	case said := <-told:
+		if want := "read " + file + ": not a regular file"; said != want {
+			t.Errorf("%q, want %q", said, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("waits for the pipe's writer")
+	}
 }

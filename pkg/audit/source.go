@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // asideForm is what follows the file's name in that of one put aside: our own stamp, or logrotate's numbers and dates.
@@ -86,12 +88,17 @@ func asideNames(path string) ([]string, error) {
 	return append(plain, gz...), nil
 }
 
+// openQuick opens a file to read; a pipe does not wait for its writer.
+func openQuick(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+}
+
 // openSource opens a file, or the compressed one that it has become.
 func openSource(path string, main bool) (*source, error) {
-	f, err := os.Open(path)
+	f, err := openQuick(path)
 	if errors.Is(err, fs.ErrNotExist) && !main && !strings.HasSuffix(path, gzipSuffix) {
 		path += gzipSuffix
-		f, err = os.Open(path)
+		f, err = openQuick(path)
 	}
 	if err != nil {
 		return nil, err
