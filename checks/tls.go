@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +76,7 @@ func readRoots(file string) ([]*x509.Certificate, error) {
 	if file == "" {
 		return nil, nil
 	}
-	rest, err := os.ReadFile(file)
+	rest, err := readFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +111,11 @@ func (c *TLS) readIdentity(errs []FieldError) (*tls.Certificate, []FieldError) {
 	case c.Key == "":
 		return nil, append(errs, FieldError{"cert", errors.New("needs key too")})
 	}
-	cert, err := os.ReadFile(c.Cert)
+	cert, err := readFile(c.Cert)
 	if err != nil {
 		return nil, append(errs, FieldError{"cert", err})
 	}
-	key, err := os.ReadFile(c.Key)
+	key, err := readFile(c.Key)
 	if err != nil {
 		return nil, append(errs, FieldError{"key", err})
 	}
