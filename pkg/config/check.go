@@ -119,7 +119,7 @@ func readLater(at *value) {
 	case "vip":
 		at.failKey("via", `"vip" is not supported by this version`)
 	default:
-		at.failKey("via", "%q is not one of server vip%s", clip(via), didYouMean(via, []string{"server", "vip"}))
+		at.failKey("via", "%q is not one of server vip%s", clip(via), at.doc.report.didYouMean(via, slices.Values([]string{"server", "vip"})))
 	}
 }
 
@@ -134,7 +134,7 @@ func failType(at *value, kind string) {
 	case slices.Contains(laterTypes, kind):
 		at.failKey("type", "%q is not supported by this version, which has %s", kind, strings.Join(checks.Kinds(), " "))
 	default:
-		at.failKey("type", "%q is not one of %s%s", clip(kind), strings.Join(checks.Kinds(), " "), didYouMean(kind, checks.Kinds()))
+		at.failKey("type", "%q is not one of %s%s", clip(kind), strings.Join(checks.Kinds(), " "), at.doc.report.didYouMean(kind, slices.Values(checks.Kinds())))
 	}
 }
 

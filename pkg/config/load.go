@@ -211,7 +211,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	case len(text) > mostBytes:
 		return refuse(fmt.Errorf("longer than %d MB", mostBytes>>20))
-	case len(bytes.TrimSpace(text)) == 0:
+	case len(bytes.TrimSpace(bytes.TrimPrefix(text, byteOrderMark))) == 0:
 		return refuse(errors.New("empty; a comment in it says that this is meant"))
 	}
 	return text, nil

@@ -62,8 +62,12 @@ func (p *place) extend(k string, line int) *place {
 	return item
 }
 
+// byteOrderMark is what some editors put before a text (RFC 3629 section 6).
+var byteOrderMark = []byte("\ufeff")
+
 // decode reads a document. A syntax error goes to its report, and the value is nil.
 func decode(doc *document, text []byte) *value {
+	text = bytes.TrimPrefix(text, byteOrderMark)
 	fail := func(line int, message string) *value {
 		doc.report.add(problem{Error: Error{File: doc.name, Line: line, Message: message}, order: doc.order})
 		return nil

@@ -50,9 +50,10 @@ func (e *Errors) Unwrap() []error {
 
 // report gathers what is wrong with a configuration.
 type report struct {
-	problems []problem
-	said     map[Error]bool
-	blamed   map[*value]bool // values that an error was about
+	problems  []problem
+	said      map[Error]bool
+	blamed    map[*value]bool // values that an error was about
+	suggested int             // words that errors suggested
 }
 
 type problem struct {

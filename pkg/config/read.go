@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -32,9 +33,9 @@ func (v *value) get(key string) *value {
 
 // done reports the keys that nobody asked for.
 func (v *value) done() {
-	for key, inner := range v.table {
-		if !inner.used {
-			inner.fail("unknown key%s", didYouMean(key, slices.Clone(v.asked)))
+	for _, key := range slices.Sorted(maps.Keys(v.table)) {
+		if inner := v.table[key]; !inner.used {
+			inner.fail("unknown key%s", v.doc.report.didYouMean(key, slices.Values(v.asked)))
 		}
 	}
 }
@@ -111,7 +112,7 @@ func (v *value) word(key, otherwise string, words ...string) string {
 	if s == otherwise || slices.Contains(words, s) {
 		return s
 	}
-	v.failKey(key, "%q is not one of %s%s", clip(s), strings.Join(words, " "), didYouMean(s, words))
+	v.failKey(key, "%q is not one of %s%s", clip(s), strings.Join(words, " "), v.doc.report.didYouMean(s, slices.Values(words)))
 	return otherwise
 }
 

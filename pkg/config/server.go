@@ -69,7 +69,7 @@ func readUses(at *value, key string, checks map[string]*check, uses []use) []use
 		}
 		c := checks[name]
 		if c == nil {
-			e.fail("unknown check %q%s", clip(name), didYouMean(name, slices.Collect(maps.Keys(checks))))
+			e.fail("unknown check %q%s", clip(name), e.doc.report.didYouMean(name, maps.Keys(checks)))
 			continue
 		}
 		c.used = true

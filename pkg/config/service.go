@@ -209,7 +209,7 @@ func (s *service) readKernel() {
 		at.failKey("scheduler", "%q is not the name of a scheduler", clip(set.Scheduler))
 	case !known:
 		at.warnKey("scheduler", "lvsd does not know %q; the kernel must have it%s", set.Scheduler,
-			didYouMean(set.Scheduler, slices.Collect(maps.Keys(schedulers))))
+			at.doc.report.didYouMean(set.Scheduler, maps.Keys(schedulers)))
 	}
 	for _, e := range at.elements("flags") {
 		text, ok := e.asText()
@@ -219,7 +219,7 @@ func (s *service) readKernel() {
 		f, ok := schedFlags[text]
 		switch {
 		case !ok:
-			e.fail("unknown flag %q%s", clip(text), didYouMean(text, slices.Collect(maps.Keys(schedFlags))))
+			e.fail("unknown flag %q%s", clip(text), e.doc.report.didYouMean(text, maps.Keys(schedFlags)))
 		case f.scheduler != "" && f.scheduler != set.Scheduler:
 			e.fail("%q is a flag of the scheduler %s, not of %s", text, f.scheduler, set.Scheduler)
 		}

@@ -2,15 +2,33 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
 
-// didYouMean gives ` (did you mean "alive"?)` when one of the words is near to what was written, and nothing otherwise.
-func didYouMean(written string, words []string) string {
+// Suggestions cost time in the square of a file that a machine wrote wrongly, and nobody reads that many.
+const (
+	mostWords       = 1000 // to choose from
+	mostSuggestions = 20   // that one configuration gets
+)
+
+// didYouMean gives ` (did you mean "alive"?)` when one of the words is near to what was written, and nothing otherwise, nor
+// where there are too many words or there were enough suggestions.
+func (r *report) didYouMean(written string, words iter.Seq[string]) string {
+	if r.suggested >= mostSuggestions {
+		return ""
+	}
+	var list []string
+	for w := range words {
+		if len(list) == mostWords {
+			return ""
+		}
+		list = append(list, w)
+	}
 	best, least := "", len(written)/3+2 // nearer than this
-	slices.Sort(words)
-	for _, w := range words {
+	slices.Sort(list)
+	for _, w := range list {
 		if d := distance(strings.ToLower(written), strings.ToLower(w), least); d < least {
 			best, least = w, d
 		}
@@ -18,6 +36,7 @@ func didYouMean(written string, words []string) string {
 	if best == "" {
 		return ""
 	}
+	r.suggested++
 	return fmt.Sprintf(" (did you mean %q?)", best)
 }
 
