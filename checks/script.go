@@ -35,7 +35,8 @@ const DropIn = "lvsd-scripts-as-other-users.conf"
 // placeholder is what looks like one; anything else in braces is the program's own.
 var placeholder = regexp.MustCompile(`^\{[a-z_]+\}$`)
 
-// Validate checks the keys, and looks up the user and the program.
+// Validate checks the keys, and looks up the user and the program. One that runs as another user or as root must be such
+// that only they and root can change it.
 func (s *Script) Validate() []FieldError {
 	var errs []FieldError
 	if err := s.checkCommand(); err != nil {
@@ -52,6 +53,11 @@ func (s *Script) Validate() []FieldError {
 		}
 		if err != nil {
 			errs = append(errs, FieldError{"user", err})
+		}
+	}
+	if errs == nil && (s.User != "" || os.Geteuid() == 0) {
+		if err := proc.Trusted(s.Command[0], r.user); err != nil {
+			errs = append(errs, FieldError{"command", err})
 		}
 	}
 	if errs == nil {

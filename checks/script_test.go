@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -102,6 +103,34 @@ func TestScriptAsAnotherUser(t *testing.T) {
 	const lacks = "user: run as daemon: needs CAP_SETUID, CAP_SETGID and CAP_KILL; for lvsd install the systemd drop-in lvsd-scripts-as-other-users.conf"
 	if len(errs) != 1 || errs[0].Error() != lacks {
 		t.Errorf("%v, want %s", errs, lacks)
+	}
+}
+
+// Where a program runs as somebody else or as root, nobody else may be able to change it.
+func TestScriptThatOthersCanChange(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "check.sh")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	wrong := "command: " + file + " is writable by everyone: any local user who can change it could run code as " + me.Username
+	for _, name := range []string{"", me.Username} {
+		errs := (&checks.Script{Command: []string{file}, User: name}).Validate()
+		if name == "" && os.Geteuid() != 0 { // lvsd's own user, who can do nothing
+			if errs != nil {
+				t.Error(errs)
+			}
+			continue
+		}
+		if len(errs) != 1 || errs[0].Error() != wrong {
+			t.Errorf("user %q: %v, want %s", name, errs, wrong)
+		}
 	}
 }
 
