@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -84,7 +85,18 @@ func readCheck(name string, at *value) Check {
 			}
 		}
 	}
+	if s, ok := checker.(*checks.Script); ok {
+		warnUser(at, s.User)
+	}
 	return c
+}
+
+// warnUser tells root, who may run a script as anybody, that the daemon of lvsd.service may not.
+func warnUser(at *value, user string) {
+	const service = "lvsd" // the User of lvsd.service
+	if user != "" && user != service && os.Geteuid() == 0 && !at.table["user"].blamed() {
+		at.warnKey("user", "under lvsd.service, running as %s needs the systemd drop-in %s", clip(user), checks.DropIn)
+	}
 }
 
 // readSchedule reads when tries are made and what they mean.

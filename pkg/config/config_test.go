@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
+	"os/user"
 	"reflect"
 	"slices"
 	"strings"
@@ -355,6 +357,8 @@ func TestWarnings(t *testing.T) {
 		"hysteresis":      {service + "quorum = 2\nhysteresis = 1\nservers = [{ address = \"10.0.0.1\", weight = 2 }]", `6: service[0].hysteresis: quorum and hysteresis are more than all weights together, which are 2`},
 		"scheduler":       {service + "scheduler = \"wlcc\"\nservers = [\"10.0.0.1\"]", `5: service[0].scheduler: lvsd does not know "wlcc"; the kernel must have it (did you mean "wlc"?)`},
 		"no servers":      {service + "servers = []", `5: service[0].servers: is empty`},
+		"unknown group":   {"[control]\nread = [\n\"@nosuchgroup\"]", `3: control.read[0]: "@nosuchgroup" is not in /etc/group`},
+		"unknown user":    {"[control]\nadmin = [\"nosuchuser\"]", `2: control.admin[0]: "nosuchuser" is not in /etc/passwd`},
 		"port not heeded": {"[[service]]\nname = \"s\"\nfwmark = 1\npersistent = \"5m\"\nforward = \"nat\"\nservers = [\n\"10.0.0.1:80\"]", `7: service[0].servers[0]: port 80 is not heeded`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -363,6 +367,35 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("%s is not in:\n%s", test.want, strings.Join(c.Warnings, "\n"))
 			}
 		})
+	}
+}
+
+// Whom this host knows, and any number, needs no warning.
+func TestKnownPeople(t *testing.T) {
+	c := parse(t, "control = { read = [\"@root\", \"@4294967294\", \"root\"], admin = [\"4294967294\"] }")
+	for _, w := range c.Warnings {
+		if strings.Contains(w, "control") {
+			t.Error(w)
+		}
+	}
+}
+
+// Root may run scripts as anybody, the daemon of lvsd.service only with the drop-in; another who may not gets an error.
+func TestScriptUserUnderTheUnit(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = "[check.a]\ntype = \"script\"\ncommand = [\"/bin/true\"]\n"
+	warning := "lvsd.toml:4: check.a.user: under lvsd.service, running as " + me.Username + " needs the systemd drop-in lvsd-scripts-as-other-users.conf"
+	asRoot := os.Geteuid() == 0
+	if got := slices.Contains(parse(t, fmt.Sprintf("%suser = %q\n", script, me.Username)).Warnings, warning); got != asRoot {
+		t.Errorf("warned: %v, as root: %v", got, asRoot)
+	}
+	for _, w := range parse(t, script).Warnings {
+		if strings.Contains(w, "drop-in") {
+			t.Error(w)
+		}
 	}
 }
 

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os/user"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -66,11 +69,40 @@ var person = regexp.MustCompile(`^@?[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$`)
 // people reads a list of users and "@group"s.
 func (v *value) people(key string) []string {
 	for _, e := range v.elements(key) {
-		if s, ok := e.data.(string); ok && !person.MatchString(s) {
+		s, ok := e.data.(string)
+		switch {
+		case !ok:
+		case !person.MatchString(s):
 			e.fail("%q is neither a user nor a group as \"@group\"", clip(s))
+		case isUnknown(s):
+			e.warn("%q is not in %s: it lets nobody in until it is", clip(s), fileOf(s))
 		}
 	}
 	return v.texts(key)
+}
+
+// isUnknown reports whether a user or "@group" is a name that this host does not have. A number needs no name.
+func isUnknown(s string) bool {
+	name, group := strings.CutPrefix(s, "@")
+	if _, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return false
+	}
+	if group {
+		_, err := user.LookupGroup(name)
+		_, unknown := errors.AsType[user.UnknownGroupError](err)
+		return unknown
+	}
+	_, err := user.Lookup(name)
+	_, unknown := errors.AsType[user.UnknownUserError](err)
+	return unknown
+}
+
+// fileOf is where lvsd looks for a user or "@group".
+func fileOf(s string) string {
+	if strings.HasPrefix(s, "@") {
+		return "/etc/group"
+	}
+	return "/etc/passwd"
 }
 
 // readTimeouts reads the kernel's timeouts. ip_vs_set_timeout of net/netfilter/ipvs/ip_vs_ctl.c refuses what is above

@@ -28,13 +28,18 @@ func TestShippedFilesAreValid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(c.Warnings) > 0 {
-				t.Errorf("warnings:\n%s", strings.Join(c.Warnings, "\n"))
+			for _, w := range c.Warnings {
+				if !hostPeople.MatchString(w) {
+					t.Errorf("warning: %s", w)
+				}
 			}
 			invariants(t, c)
 		})
 	}
 }
+
+// hostPeople is a warning that this host does not have a group of the manual's.
+var hostPeople = regexp.MustCompile(`: control\.(read|admin)\[\d\]: "@(lvsd|ops)" is not in /etc/group`)
 
 // hostKey is a line of the manual that needs something of the host.
 var hostKey = regexp.MustCompile(`(?m)^#([a-z_]+ *= )`)
@@ -57,7 +62,7 @@ func TestManualHasEveryKey(t *testing.T) {
 	readGlobals(merged)
 	root.asked = merged.asked
 	for _, p := range r.problems {
-		if !regexp.MustCompile(`^check\.\w+\.(ca|cert|key|user)$`).MatchString(p.Path) {
+		if !hostPeople.MatchString(p.Error.Error()) && !regexp.MustCompile(`^check\.\w+\.(ca|cert|key|user)$`).MatchString(p.Path) {
 			t.Errorf("%v", p.Error)
 		}
 	}
