@@ -18,7 +18,7 @@ import (
 const (
 	scaleServices = 1000
 	scaleServers  = 10
-	scaleRuns     = 1
+	scaleRuns     = 3
 )
 
 // scaleToml is 1,000 services with 10 real servers each. Without a check all servers are other ones; with one they are the
