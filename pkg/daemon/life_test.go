@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // site is a daemon over a kernel in memory, with one real server on loopback.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	kernel *ipvstest.Kernel
 	status atomic.Int32 // what the real server answers
@@ -58,7 +58,7 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 
 var lifeKey = lvs.Key{Protocol: lvs.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), kernel: ipvstest.New(nil), log: &lockedBuffer{}}
 	s.status.Store(200)

@@ -36,11 +36,11 @@ checks = ["alive"]
 servers = ["198.51.100.103", "198.51.100.104"]
 `
 
-// BenchmarkDetection measures from a server's failure to its leaving the kernel's table, alone and beside 500 servers that
+// BenchmarkDetection measures from a server's failure to its leaving the kernel's table, alone and beside 100 servers that
 // accept and never answer.
 func BenchmarkDetection(b *testing.B) {
 	b.Run("alone", func(b *testing.B) { detect(b, false) })
-	b.Run("beside-500-hanging", func(b *testing.B) { detect(b, true) })
+	b.Run("beside-100-hanging", func(b *testing.B) { detect(b, true) })
 }
 
 func detect(b *testing.B, crowd bool) {
@@ -50,7 +50,7 @@ func detect(b *testing.B, crowd bool) {
 	d := newDirector(b, site.Directors[0])
 	toml := detectToml
 	if crowd {
-		toml += hanging(d, site.Servers[2], 500)
+		toml += hanging(d, site.Servers[2], 100)
 	}
 	d.configure(toml)
 	d.start()
@@ -84,7 +84,8 @@ func detect(b *testing.B, crowd bool) {
 }
 
 // hanging makes a host stand for n servers that accept and never answer, and gives their service. Each try of them takes
-// its whole 2 s: with 200 ms it would be 2,500 connections a second, which is more than User Mode Linux makes.
+// its whole 2 s. pkg/daemon's BenchmarkDetection has 500 of them at 200 ms, over real sockets of this host: that is 2,500
+// connections a second, more than User Mode Linux makes.
 func hanging(d *director, host *lab.Host, n int) string {
 	prefix := netip.MustParsePrefix("10.1.0.0/16")
 	host.AnyIP(prefix)
