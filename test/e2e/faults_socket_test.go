@@ -176,13 +176,16 @@ func TestFaultsCallers(t *testing.T) {
 			}
 		}
 	}
-	uids := map[uint32]bool{}
-	for _, e := range d.record() {
-		if e.Event == audit.EventConfig && e.UID != nil {
-			uids[*e.UID] = true
+	lab.Eventually(t, 5*time.Second, func() error { // the record is written behind the answer
+		uids := map[uint32]bool{}
+		for _, e := range d.record() {
+			if e.Event == audit.EventConfig && e.UID != nil {
+				uids[*e.UID] = true
+			}
 		}
-	}
-	if len(uids) != 2 || !uids[64020] || !uids[0] {
-		t.Errorf("the record has reloads by %v, want 0 and 64020", uids)
-	}
+		if len(uids) != 2 || !uids[64020] || !uids[0] {
+			return fmt.Errorf("the record has reloads by %v, want 0 and 64020", uids)
+		}
+		return nil
+	})
 }
