@@ -136,11 +136,13 @@ func TestLastTryAgainstWhatIsHeld(t *testing.T) {
 		{"up", director.CheckState{Verdict: "up", Last: try(checks.Good, "status 200")}, "alive 200 in -", false},
 		{"unknown", director.CheckState{Verdict: "unknown", Before: "down"}, "alive: was down before the restart; not tried yet", false},
 		{
-			"unknown", director.CheckState{Verdict: "unknown", Before: "down", Streak: 1, Last: try(checks.Good, "status 200")},
+			"unknown",
+			director.CheckState{Verdict: "unknown", Before: "down", Streak: 1, Last: try(checks.Good, "status 200")},
 			"alive: was down before the restart; last try good (status 200), 1 of 5", false,
 		},
 		{
-			"unknown", director.CheckState{Verdict: "unknown", Before: "up", Streak: 1, Last: try(checks.Refused, "refused")},
+			"unknown",
+			director.CheckState{Verdict: "unknown", Before: "up", Streak: 1, Last: try(checks.Refused, "refused")},
 			"alive: was up before the restart; refused, 1 of 2", false,
 		},
 		{"unknown", director.CheckState{Verdict: "unknown"}, "alive: not tried yet", false},

@@ -43,10 +43,14 @@ func TestFaultsState(t *testing.T) {
 		{"a file in the directory's place", func() error {
 			return errors.Join(os.RemoveAll(d.file("state")), os.WriteFile(d.file("state"), nil, 0o600))
 		}, func() error { return os.Remove(d.file("state")) }, "not a directory"},
-		{"read-only", func() error { return unix.Mount("none", d.file("state"), "tmpfs", unix.MS_RDONLY, "") },
-			func() error { return unix.Unmount(d.file("state"), 0) }, "read-only"},
-		{"full", func() error { mountSmall(t, d.file("state"), "64k").fill(); return nil },
-			func() error { return unix.Unmount(d.file("state"), 0) }, "no space left"},
+		{
+			"read-only", func() error { return unix.Mount("none", d.file("state"), "tmpfs", unix.MS_RDONLY, "") },
+			func() error { return unix.Unmount(d.file("state"), 0) }, "read-only",
+		},
+		{
+			"full", func() error { mountSmall(t, d.file("state"), "64k").fill(); return nil },
+			func() error { return unix.Unmount(d.file("state"), 0) }, "no space left",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(owned), 0o750); err != nil {
