@@ -8,7 +8,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// How verdicts reach the disk: the newest at once, at most one write under way; a write that failed again after a while.
+// How verdicts reach the disk: the newest, at most one write under way; a write that failed again after a while.
 const (
 	verdictsRetry = 30 * time.Second
 	verdictsAgain = time.Hour
