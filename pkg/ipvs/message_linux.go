@@ -21,18 +21,26 @@ const (
 	cmdSetServer  = 6
 	cmdDelServer  = 7
 	cmdGetServer  = 8
+	cmdNewDaemon  = 9
+	cmdDelDaemon  = 10
+	cmdGetDaemon  = 11
 	cmdSetConfig  = 12
 	cmdGetConfig  = 13
 	cmdGetInfo    = 15
 
 	attrService       = 1
 	attrServer        = 2
+	attrDaemon        = 3
 	attrTimeoutTCP    = 4
 	attrTimeoutTCPFin = 5
 	attrTimeoutUDP    = 6
 
 	infoVersion = 1
 	infoSize    = 2
+
+	daemonState     = 1
+	daemonInterface = 2
+	daemonID        = 3
 
 	svcFamily    = 1
 	svcProtocol  = 2

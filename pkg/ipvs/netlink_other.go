@@ -23,3 +23,12 @@ func (*Netlink) Timeouts() (Timeouts, error) { return Timeouts{}, errOther }
 
 // SetTimeouts gives ErrNoIPVS.
 func (*Netlink) SetTimeouts(Timeouts) error { return errOther }
+
+// Syncing gives ErrNoIPVS.
+func (*Netlink) Syncing() (map[SyncRole]Sync, error) { return nil, errOther }
+
+// StartSync gives ErrNoIPVS.
+func (*Netlink) StartSync(SyncRole, Sync) error { return errOther }
+
+// StopSync gives ErrNoIPVS.
+func (*Netlink) StopSync(SyncRole, Sync) error { return errOther }
