@@ -54,8 +54,9 @@ func (a *app) auditCommand() *cobra.Command {
 	cmd.Flags().StringVar(&until, "until", "", "only before this `time`")
 	cmd.Flags().StringVar(&filter.Service, "service", "", "only of this service, by `name`")
 	cmd.Flags().StringVar(&filter.Server, "server", "", "only of this real server, by `address` or address:port")
-	cmd.Flags().StringVar(&filter.Actor, "actor", "", "only what this `one` caused: check, operator, reload, drift, start, stop, lvsd")
-	cmd.Flags().StringVar(&filter.Event, "event", "", "only this `kind`: check, server, service, table, drift, suspect, config, daemon, lost")
+	cmd.Flags().StringVar(&filter.Router, "router", "", "only of this VRRP instance or group, by `name`, and what was told of it")
+	cmd.Flags().StringVar(&filter.Actor, "actor", "", "only what this `one` caused: check, vrrp, operator, reload, drift, start, stop, lvsd")
+	cmd.Flags().StringVar(&filter.Event, "event", "", "only this `kind`: check, server, service, table, drift, suspect, vrrp, notify, config, daemon, lost")
 	cmd.Flags().StringVar(&file, "file", "", "the record's `file` (default: that of the configuration)")
 	jsonFlag(cmd, &asJSON)
 	return cmd

@@ -16,12 +16,17 @@ import "time"
 type Entry struct {
 	Time    time.Time `json:"time"`
 	Event   string    `json:"event"`             // what kind: see the Event constants
-	Actor   string    `json:"actor,omitempty"`   // who caused it: check, operator, reload, drift, start, stop, lvsd
+	Actor   string    `json:"actor,omitempty"`   // who caused it: check, operator, reload, drift, start, stop, lvsd, vrrp, notify
 	UID     *uint32   `json:"uid,omitempty"`     // of an operator, from the socket
 	Service string    `json:"service,omitempty"` // name in the configuration
 	Virtual string    `json:"virtual,omitempty"` // as "tcp 192.0.2.1:80"
 	Server  string    `json:"server,omitempty"`  // as "10.0.0.1:80"
 	Check   string    `json:"check,omitempty"`   // name in the configuration
+	Router  string    `json:"router,omitempty"`  // name of a VRRP instance, or of a group
+	Subject string    `json:"subject,omitempty"` // of EventNotify: who it was about, as "vrrp:VI_1"
+	Told    string    `json:"told,omitempty"`    // of EventNotify: the notifier's name
+	Epoch   uint64    `json:"epoch,omitempty"`   // of EventNotify: it only grows, for one subject
+	Mono    int64     `json:"mono_ns,omitempty"` // by this host's clock that never steps, where order matters
 	From    string    `json:"from,omitempty"`    // state or setting before
 	To      string    `json:"to,omitempty"`      // and after
 	Command string    `json:"command,omitempty"` // the kernel change as ipvsadm would be told it
@@ -38,6 +43,8 @@ const (
 	EventTable   = "table"   // a change of the kernel table, or one that the kernel refused
 	EventDrift   = "drift"   // the kernel table was not as lvsd left it
 	EventSuspect = "suspect" // the director began or ceased to doubt itself
+	EventVRRP    = "vrrp"    // a router of VRRP changed its state, or something about it wants to be known
+	EventNotify  = "notify"  // somebody was told of a change, was not, or a newer change overtook it
 	EventConfig  = "config"  // a configuration was loaded or refused
 	EventDaemon  = "daemon"  // start, ready, stop
 	EventLost    = "lost"    // lines that could not be written

@@ -15,6 +15,7 @@ type Filter struct {
 	Since, Until time.Time // from Since on, up to but without Until
 	Service      string
 	Server       string // "10.0.0.1:80", or an address for any port of it
+	Router       string // of VRRP: also what a notifier was told of it
 	Actor        string
 	Event        string
 }
@@ -24,6 +25,7 @@ func (f Filter) Match(e Entry) bool {
 	return !e.Time.Before(f.Since) &&
 		(f.Until.IsZero() || e.Time.Before(f.Until)) &&
 		(f.Service == "" || f.Service == e.Service) &&
+		(f.Router == "" || f.Router == e.Router || e.Subject == "vrrp:"+f.Router) &&
 		(f.Actor == "" || f.Actor == e.Actor) &&
 		(f.Event == "" || f.Event == e.Event) &&
 		(f.Server == "" || sameServer(f.Server, e.Server))

@@ -14,13 +14,16 @@ import (
 func (e Entry) Text(loc *time.Location) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %-8s %-7s ", e.Time.In(loc).Format("2006-01-02 15:04:05.000"), printable(e.Actor), printable(e.Event))
-	what := words(e.Service, e.Virtual, e.Server, e.Check)
+	what := words(e.Service, e.Virtual, e.Server, e.Check, e.Router, e.Subject, e.Told)
 	fmt.Fprintf(&b, "%-48s", printable(what))
 	if e.From != "" || e.To != "" {
 		fmt.Fprintf(&b, "  %s -> %s", printable(orDash(e.From)), printable(orDash(e.To)))
 	}
 	if e.Command != "" {
 		fmt.Fprintf(&b, "  ipvsadm %s", printable(e.Command))
+	}
+	if e.Epoch != 0 {
+		fmt.Fprintf(&b, "  epoch %d", e.Epoch)
 	}
 	if e.UID != nil {
 		fmt.Fprintf(&b, "  by uid %d", *e.UID)

@@ -30,6 +30,9 @@ func (r *recorder) record(e audit.Entry) {
 		{"virtual", e.Virtual},
 		{"server", e.Server},
 		{"check", e.Check},
+		{"router", e.Router},
+		{"subject", e.Subject},
+		{"told", e.Told},
 		{"from", e.From},
 		{"to", e.To},
 		{"command", e.Command},
@@ -39,6 +42,9 @@ func (r *recorder) record(e audit.Entry) {
 		if f.value != "" {
 			line = line.Str(f.name, f.value)
 		}
+	}
+	if e.Epoch != 0 {
+		line = line.Uint64("epoch", e.Epoch)
 	}
 	if e.UID != nil {
 		line = line.Uint32("uid", *e.UID)
