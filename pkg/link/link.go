@@ -95,6 +95,8 @@ type Notice struct {
 
 // State is everything that the vrrp process knows of itself; the JSON is the stable part of `lvsd vrrp --json`.
 type State struct {
+	Seq      uint64        `json:"seq"`  // of the last Transition or Notice
+	Boot     string        `json:"boot"` // id of this boot: Seq begins anew with another one
 	Version  string        `json:"version"`
 	Node     string        `json:"node"`
 	PID      int           `json:"pid"`

@@ -23,6 +23,7 @@ func (s Subject) String() string {
 type Event struct {
 	Subject  Subject
 	Title    string        // INSTANCE GROUP SERVICE SERVER CONFIG: {kind}
+	Member   bool          // of a router in a group: only who names it is told, others hear of the group
 	State    string        // {state}: MASTER BACKUP FAULT STOP, UP DOWN, ...
 	Previous string        // the state before
 	Priority int           // {priority}: of a router, in effect; else 0
