@@ -45,6 +45,8 @@ type Result struct {
 	Err       error          // of NotRun
 	Output    []byte         // what it printed to standard output and standard error, as it came, cut to the bound
 	Truncated bool           // it printed more than that
+
+	left *remains // what Gone looks at; nil if nothing was started
 }
 
 // String tells the end in one line, without the output: "exit 3", "killed by signal 11 (segmentation fault)".
@@ -64,7 +66,7 @@ func (r Result) String() string {
 }
 
 // Run runs c until it ends or ctx is done, and returns at most Grace and 150 ms after that, even where the kernel
-// cannot kill the program yet. Processes that c left behind in its group are killed when it ends; they do not
+// cannot kill the program yet; Result.Gone waits for that. Processes that c left behind in its group are killed when it ends; they do not
 // hold Run up, not even when they hold its output open. Any goroutine may call it.
 func Run(ctx context.Context, c Command) Result {
 	if ctx.Err() != nil {
@@ -86,14 +88,18 @@ func Run(ctx context.Context, c Command) Result {
 		}
 		p = s.process
 	case <-ctx.Done(): // exec itself hangs, as on a dead file server
+		left := &remains{reaped: make(chan struct{})}
 		go func() {
 			if s := <-started; s.err == nil {
-				s.process.kill()
+				left.group = s.process.p.Pid
+				s.process.kill(left)
+			} else {
+				close(left.reaped)
 			}
 			out.opened()
 			out.close()
 		}()
-		return Result{End: endOf(ctx)}
+		return Result{End: endOf(ctx), left: left}
 	}
 	r := p.wait(ctx, c.Grace)
 	r.Output, r.Truncated = out.finish()

@@ -13,34 +13,37 @@ func (p *process) wait(ctx context.Context, grace time.Duration) Result {
 	stop := context.AfterFunc(ctx, func() { _ = p.pidfd.SetReadDeadline(time.Unix(1, 0)) })
 	ended := p.ended()
 	stop()
+	left := &remains{reaped: make(chan struct{}), group: p.p.Pid}
 	if ended {
-		return p.reap()
+		r := p.reap(left)
+		r.left = left
+		return r
 	}
-	r := Result{End: endOf(ctx)}
+	r := Result{End: endOf(ctx), left: left}
 	if grace > 0 {
 		p.signalGroup(unix.SIGTERM)
 		_ = p.pidfd.SetReadDeadline(time.Now().Add(grace))
 		if p.ended() {
-			p.reap()
+			p.reap(left)
 			return r
 		}
 	}
-	p.kill()
+	p.kill(left)
 	return r
 }
 
 // kill ends the whole group and reaps its leader, in the background where that takes long.
-func (p *process) kill() {
+func (p *process) kill(left *remains) {
 	p.signalGroup(unix.SIGKILL)
 	_ = p.pidfd.SetReadDeadline(time.Now().Add(reapBound))
 	if p.ended() {
-		p.reap()
+		p.reap(left)
 		return
 	}
 	_ = p.pidfd.SetReadDeadline(time.Time{})
 	go func() {
 		p.ended()
-		p.reap()
+		p.reap(left)
 	}()
 }
 
@@ -63,7 +66,8 @@ func (p *process) ended() bool {
 
 // reap kills what is left of the group of a process that has ended, and takes its exit status. Only afterwards may the
 // kernel give its number to another process.
-func (p *process) reap() Result {
+func (p *process) reap(left *remains) Result {
+	defer close(left.reaped)
 	p.signalGroup(unix.SIGKILL)
 	state, err := p.p.Wait()
 	_ = p.pidfd.Close()
