@@ -12,6 +12,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/audit"
 	"github.com/lvsd/lvsd/pkg/director"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/ipvs"
+	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -24,6 +26,8 @@ type Config struct {
 	Control  Control
 	Timeouts Timeouts
 	Director director.Config
+	Pair     *link.Config     // for the vrrp process; nil without [[vrrp]]
+	Sync     ipvs.Sync        // the kernel's connection synchronisation, both roles; zero is none
 	Checks   map[string]Check // every check by name, used or not
 	Files    []string         // what was read: the file itself, then those that it includes
 	Warnings []string         // what is allowed and probably not meant, as "file:line: path: text"

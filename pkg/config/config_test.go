@@ -351,7 +351,7 @@ func TestWarnings(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"no checks":       {service + `servers = ["10.0.0.1"]`, `1: service[0].checks: is empty: servers are taken to be always up`},
 		"empty checks":    {service + "checks = []\nservers = [\"10.0.0.1\"]", `5: service[0].checks: is empty: servers are taken to be always up`},
-		"unused check":    {`check.a.type = "tcp"`, `1: check.a: no service uses this check`},
+		"unused check":    {`check.a.type = "tcp"`, `1: check.a: nothing uses this check`},
 		"slow try":        {"[check.a]\ntype = \"tcp\"\ninterval = \"1s\"", `1: check.a.timeout: 2s is longer than interval, which is 1s`},
 		"quorum too high": {service + "quorum = 3\nservers = [{ address = \"10.0.0.1\", weight = 2 }]", `5: service[0].quorum: 3 is more than all weights together, which are 2`},
 		"hysteresis":      {service + "quorum = 2\nhysteresis = 1\nservers = [{ address = \"10.0.0.1\", weight = 2 }]", `6: service[0].hysteresis: quorum and hysteresis are more than all weights together, which are 2`},

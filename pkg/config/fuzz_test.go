@@ -34,6 +34,7 @@ func invariants(t *testing.T, c *Config) {
 		}
 		memberInvariants(t, c, v, used)
 	}
+	pairInvariants(t, c, used)
 	for id, spec := range c.Director.Checks {
 		if !used[id] {
 			t.Errorf("%v is asked for nobody", id)

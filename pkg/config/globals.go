@@ -31,7 +31,7 @@ func readGlobals(root *value) *Config {
 	c.Timeouts = readTimeouts(root.section("ipvs"))
 	c.Director.Name = c.Name
 	c.Director.Suspect = readSuspect(root.section("suspect"))
-	for _, key := range []string{"http", "vrrp", "notifier"} {
+	for _, key := range []string{"http", "notifier"} {
 		if later := root.get(key); later != nil {
 			later.fail("is not supported by this version")
 		}

@@ -49,6 +49,9 @@ func Load(path string) (*Config, error) {
 			return nil, fmt.Errorf("find the default of name: %w", err)
 		}
 		c.Director.Name = c.Name
+		if c.Pair != nil {
+			c.Pair.Node = c.Name
+		}
 	}
 	return c, nil
 }
@@ -80,16 +83,21 @@ func compile(r *report, docs []*value) (*Config, error) {
 	root := merge(docs)
 	checks := readChecks(root)
 	services := readServices(root, checks)
+	routers := readRouters(root)
 	c := readGlobals(root)
 	c.Director.Services, c.Director.Checks = expand(services)
+	c.Pair, c.Director.Routers, c.Sync = pair{routers, services}.settle(checks, c.Director.Checks)
+	if c.Pair != nil {
+		c.Pair.Node = c.Name
+	}
 	c.Checks = make(map[string]Check, len(checks))
 	for name, one := range checks {
 		c.Checks[name] = one.Check
 		if !one.used {
-			one.at.warn("no service uses this check")
+			one.at.warn("nothing uses this check")
 		}
 	}
-	if root.table["service"] == nil {
+	if root.table["service"] == nil && root.table["vrrp"] == nil {
 		root.warn("there is no [[service]]: nothing is balanced")
 	}
 	for _, d := range docs {
@@ -102,7 +110,7 @@ func compile(r *report, docs []*value) (*Config, error) {
 	return c, nil
 }
 
-// merge makes one table of several documents: services follow one another, checks stand side by side, anything else
+// merge makes one table of several documents: services and routers follow one another, checks and notifiers stand side by side, anything else
 // may be in one of them only.
 func merge(docs []*value) *value {
 	root := &value{doc: docs[0].doc, line: 1, table: map[string]*value{}}
@@ -114,12 +122,12 @@ func merge(docs []*value) *value {
 				root.table[key] = inner
 			case key == "include":
 				inner.fail("an included file cannot include others")
-			case key == "service" && before.lists && inner.lists:
+			case (key == "service" || key == "vrrp") && before.lists && inner.lists:
 				both := *before
 				both.list = slices.Concat(before.list, inner.list)
 				root.table[key] = &both
-			case key == "check" && before.table != nil && inner.table != nil:
-				root.table[key] = mergeChecks(before, inner)
+			case (key == "check" || key == "notifier") && before.table != nil && inner.table != nil:
+				root.table[key] = mergeNamed(before, inner)
 			default:
 				inner.fail("is set twice: also at %s", before.where())
 			}
@@ -131,8 +139,8 @@ func merge(docs []*value) *value {
 	return root
 }
 
-// mergeChecks makes one table of two, in which no name may be twice.
-func mergeChecks(a, b *value) *value {
+// mergeNamed makes one table of two, in which no name may be twice.
+func mergeNamed(a, b *value) *value {
 	both := *a
 	both.table = maps.Clone(a.table)
 	for name, c := range b.table {

@@ -17,7 +17,7 @@ import (
 type service struct {
 	at      *value
 	virtual plan.Virtual // but Key, Servers and Sorry, and the netmask where it is the family's whole
-	vips    []vip
+	vips    []virtualAddr
 	ports   []uint16
 	mark    lvs.Key // in place of vips and ports; zero without fwmark
 	proto   lvs.Protocol
@@ -25,8 +25,8 @@ type service struct {
 	sorry   []server
 }
 
-// vip is one address of a service.
-type vip struct {
+// virtualAddr is one address of a service.
+type virtualAddr struct {
 	at   *value
 	addr netip.Addr
 }
@@ -117,7 +117,7 @@ func (s *service) readVIPs() {
 			e.fail("%v is there twice", addr)
 		default:
 			seen[addr] = true
-			s.vips = append(s.vips, vip{e, addr})
+			s.vips = append(s.vips, virtualAddr{e, addr})
 		}
 	}
 }
@@ -239,7 +239,7 @@ func (s *service) readPersistence() {
 	at, set := s.at, &s.virtual.Service
 	set.Timeout = at.seconds("persistent", 0, 0, 31*24*time.Hour)
 	widest := 32
-	if s.mark.IPv6 || slices.ContainsFunc(s.vips, func(v vip) bool { return v.addr.Is6() }) {
+	if s.mark.IPv6 || slices.ContainsFunc(s.vips, func(v virtualAddr) bool { return v.addr.Is6() }) {
 		widest = 128
 	}
 	set.Netmask = at.whole("netmask", 0, 1, widest)
@@ -247,7 +247,7 @@ func (s *service) readPersistence() {
 	if set.Engine != "" && !kernelName.MatchString(set.Engine) {
 		at.failKey("engine", "%q is not the name of a persistence engine", clip(set.Engine))
 	}
-	if at.table["netmask"] != nil && slices.ContainsFunc(s.vips, func(v vip) bool { return v.addr.Is6() != s.vips[0].addr.Is6() }) {
+	if at.table["netmask"] != nil && slices.ContainsFunc(s.vips, func(v virtualAddr) bool { return v.addr.Is6() != s.vips[0].addr.Is6() }) {
 		at.failKey("netmask", "means different things to IPv4 and IPv6: make a service for each")
 	}
 	if set.Timeout > 0 {

@@ -17,12 +17,28 @@ import (
 type Config struct {
 	Name     string // of this director
 	Services []plan.Virtual
-	Checks   map[lvs.CheckID]health.Spec // every check that a service uses
+	Checks   map[lvs.CheckID]health.Spec // every check that a service or a router's track uses
+	Routers  []Router
 	Suspect  Suspect
 
 	// Found is what the kernel holds of services that the configuration before did not have: what has no verdict stays as
 	// it is there. At the start Run is given the whole table instead.
 	Found lvs.Table
+}
+
+// Router is one [[vrrp]], as far as its standing is decided here.
+type Router struct {
+	Name      string
+	OnSuspect int // added to the priority while the director suspects itself
+	Tracks    []Track
+}
+
+// Track is a check of this host or a service that a router depends on. One of Check and Service is set.
+type Track struct {
+	Check   lvs.CheckID
+	Service string // without its quorum in one of its virtual services it counts as failed
+	Share   int    // of Service: so does one with less than this share of its servers up, in percent; 0 is none
+	Weight  int    // below 0: added while it fails; above 0: while it does not; 0: its failure is a fault
 }
 
 // Suspect is when the director doubts itself (SAFETY.md, "Suspecting oneself").
