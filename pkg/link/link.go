@@ -1,6 +1,7 @@
 // Package link is what the two processes of lvsd say to each other: `lvsd run`, which probes and decides, and
-// `lvsd vrrp run`, which speaks VRRP and holds the VIPs. The vrrp process listens on a unix seqpacket socket; one message
-// is one packet of JSON, at most MaxMessage bytes. Each side works without the other.
+// `lvsd vrrp run`, which speaks VRRP and holds the VIPs. The vrrp process listens on a unix seqpacket socket; a message is
+// JSON of at most MaxMessage bytes, in packets of at most MaxPacket. Each side works without the other, and either may be
+// newer: fields that are not known are passed over.
 package link
 
 import (
@@ -10,8 +11,11 @@ import (
 	"github.com/lvsd/lvsd/pkg/vip"
 )
 
-// MaxMessage bounds a message.
-const MaxMessage = 128 << 10
+// Bounds of what is sent. The largest message is a Config or a State: some 60,000 VIPs fit.
+const (
+	MaxMessage = 4 << 20
+	MaxPacket  = 64 << 10
+)
 
 // Config is everything that the vrrp process wants to know of the configuration. It is never changed once handed on.
 type Config struct {
@@ -73,15 +77,16 @@ const (
 
 // Transition is a change of state of a group, or of a router that is in none.
 type Transition struct {
-	Seq      uint64     `json:"seq"` // grows by one in the life of the vrrp process's state, over restarts of `lvsd run`
-	At       time.Time  `json:"at"`
-	Group    string     `json:"group,omitempty"`
-	Routers  []string   `json:"routers"`
-	From     string     `json:"from"` // master, backup, fault, stopped
-	To       string     `json:"to"`
-	Cause    string     `json:"cause"` // in words
-	Priority uint8      `json:"priority"`
-	Peer     netip.Addr `json:"peer,omitzero"` // the other one that was heard, if one was
+	Seq      uint64        `json:"seq"` // grows by one in the life of the vrrp process's state, over restarts of `lvsd run`
+	At       time.Time     `json:"at"`
+	Mono     time.Duration `json:"mono_ns"` // CLOCK_BOOTTIME of At
+	Group    string        `json:"group,omitempty"`
+	Routers  []string      `json:"routers"`
+	From     string        `json:"from"` // master, backup, fault, stopped
+	To       string        `json:"to"`
+	Cause    string        `json:"cause"` // in words
+	Priority uint8         `json:"priority"`
+	Peer     netip.Addr    `json:"peer,omitzero"` // the other one that was heard, if one was
 }
 
 // Notice is something else that `lvsd run` is to record: a VIP restored, another master, a refused packet's alarm.
@@ -102,8 +107,9 @@ type State struct {
 	PID      int           `json:"pid"`
 	At       time.Time     `json:"at"`
 	Started  time.Time     `json:"started"`
-	RealTime string        `json:"real_time"` // "fifo 50", or what it has instead and why
-	Run      RunState      `json:"run"`       // how `lvsd run` fares, as seen from here
+	Image    time.Time     `json:"image,omitzero"` // when its program began: later than Started after a re-exec
+	RealTime string        `json:"real_time"`      // "fifo 50", or what it has instead and why
+	Run      RunState      `json:"run"`            // how `lvsd run` fares, as seen from here
 	Routers  []RouterState `json:"routers"`
 }
 
@@ -124,6 +130,7 @@ type RouterState struct {
 	State         string            `json:"state"`
 	Resigning     bool              `json:"resigning,omitempty"` // priority 0 is sent, forwarding goes on
 	Since         time.Time         `json:"since"`
+	SinceMono     time.Duration     `json:"since_mono_ns"` // CLOCK_BOOTTIME of Since
 	Cause         string            `json:"cause,omitempty"`
 	Priority      uint8             `json:"priority"` // in effect
 	Configured    uint8             `json:"configured_priority"`
