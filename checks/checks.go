@@ -3,6 +3,7 @@
 package checks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -45,7 +46,18 @@ type Target struct {
 	Source         netip.Addr    // own address to send from; zero is the kernel's choice
 	Interface      string        // SO_BINDTODEVICE; empty is any
 	ConnectTimeout time.Duration // bound on the connection alone; 0 is the deadline of the whole try
-	Env            []string      // NAME=value for kinds that run programs
+	Told           Told
+}
+
+// Told is what a program that is run as a check is told of its host; a Spec has none, each try gets its own.
+type Told struct {
+	Verdict string // up, down; empty is unknown: of this check before the try
+	Role    string // master, backup, fault; empty is none: of this director in VRRP
+}
+
+// env gives it as a program's environment.
+func (t Told) env() []string {
+	return []string{"LVSD_VERDICT=" + cmp.Or(t.Verdict, "unknown"), "LVSD_VRRP_STATE=" + cmp.Or(t.Role, "none")}
 }
 
 // Outcome is how a try ended. SAFETY.md says what each may do.

@@ -108,7 +108,7 @@ func (s *Script) Check(ctx context.Context, t Target) Result {
 			argv[i] = fill.Replace(arg)
 		}
 	}
-	env := append([]string{"LVSD_CHECK=" + t.Check, "LVSD_ADDRESS=" + address, "LVSD_PORT=" + port}, t.Env...)
+	env := append([]string{"LVSD_CHECK=" + t.Check, "LVSD_ADDRESS=" + address, "LVSD_PORT=" + port}, t.Told.env()...)
 	r := proc.Run(ctx, proc.Command{Argv: argv, Env: env, User: s.ready.user})
 	y.got(r.Output)
 	y.result.Phases.FirstByte = 0 // when it printed is not known

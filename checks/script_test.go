@@ -14,7 +14,7 @@ import (
 	"github.com/lvsd/lvsd/checks"
 )
 
-var app = checks.Target{Check: "app", Addr: netip.MustParseAddrPort("[2001:db8::103]:8080"), Env: []string{"LVSD_VERDICT=up"}}
+var app = checks.Target{Check: "app", Addr: netip.MustParseAddrPort("[2001:db8::103]:8080"), Told: checks.Told{Verdict: "up", Role: "master"}}
 
 func shell(script string) *checks.Script {
 	return &checks.Script{Command: []string{"/bin/sh", "-c", script, "sh", "{address}", "{port}", "{check}", "{print $1}"}}
@@ -34,7 +34,7 @@ func TestScript(t *testing.T) {
 		{"bad", "echo 'queue full' >&2; exit 3", false, checks.BadAnswer, "exit 3: queue full", nil},
 		{"bad words", `printf '\033[31mred\tand \000\377 blue\n'; exit 1`, false, checks.BadAnswer, "exit 1: [31mred and blue", nil},
 		{"arguments", `echo "$@"`, false, checks.Good, "exit 0: 2001:db8::103 8080 app {print $1}", nil},
-		{"environment", `echo $LVSD_CHECK $LVSD_ADDRESS $LVSD_PORT $LVSD_VERDICT`, false, checks.Good, "exit 0: app 2001:db8::103 8080 up", nil},
+		{"environment", `echo $LVSD_CHECK $LVSD_ADDRESS $LVSD_PORT $LVSD_VERDICT $LVSD_VRRP_STATE`, false, checks.Good, "exit 0: app 2001:db8::103 8080 up master", nil},
 		{"weight", "exit 12", true, checks.Good, "exit 12, weight 10", n(10)},
 		{"weight 0", "exit 2", true, checks.Good, "exit 2, weight 0", n(0)},
 		{"largest weight", "echo idle; exit 255", true, checks.Good, "exit 255, weight 253: idle", n(253)},
@@ -158,4 +158,10 @@ func TestScriptValidate(t *testing.T) {
 		}
 		want(t, try(t, &tt.check, app, time.Minute), checks.NotAsked, "this check's configuration was not validated")
 	}
+}
+
+// A program always finds the variables, whatever its caller knows.
+func TestScriptIsToldWhatIsNotKnown(t *testing.T) {
+	c := ready(t, shell("echo $LVSD_VERDICT $LVSD_VRRP_STATE"))
+	want(t, try(t, c, checks.Target{Check: "app"}, time.Minute), checks.Good, "exit 0: unknown none")
 }

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvsd/lvsd/checks"
@@ -67,6 +68,7 @@ type Monitors struct {
 	ping    chan chan struct{}
 	tried   chan tried
 	reports chan []Report
+	role    atomic.Value // a string
 	end     context.CancelFunc
 	ended   chan struct{}
 }
@@ -95,6 +97,10 @@ func (m *Monitors) Set(specs map[lvs.CheckID]Spec) {
 	case <-m.ended:
 	}
 }
+
+// SetRole makes this what programs are told of the director's role from the next try of each: master, backup, fault or
+// none.
+func (m *Monitors) SetRole(role string) { m.role.Store(role) }
 
 // Reports gives the tries, in batches, in the order in which each check made them. It is closed by Close.
 func (m *Monitors) Reports() <-chan []Report { return m.reports }
@@ -267,15 +273,24 @@ func (s *schedule) begin(mon *monitor, now time.Time) {
 	mon.began, mon.lag, mon.late = now, now.Sub(mon.due), false
 	ctx, cancel := context.WithCancel(s.ctx)
 	mon.cancel = cancel
+	spec := mon.spec
+	spec.Target.Told = s.told(mon.status)
 	s.tries.Go(func() {
 		defer cancel()
-		r := try(ctx, mon.spec)
+		r := try(ctx, spec)
 		t := tried{mon: mon, ended: time.Now(), result: r, cut: ctx.Err() != nil}
 		select {
 		case s.m.tried <- t:
 		case <-s.m.ended:
 		}
 	})
+}
+
+// told is what a program is told before a try.
+func (s *schedule) told(st Status) checks.Told {
+	t := checks.Told{Verdict: st.Verdict.String()}
+	t.Role, _ = s.m.role.Load().(string)
+	return t
 }
 
 // try makes one try. A check that panics is a fault of ours, not of the server; so is an answer that may have come while

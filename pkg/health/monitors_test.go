@@ -23,10 +23,12 @@ type stub struct {
 	deaf   bool // does not heed its deadline
 	panics bool
 	asked  []time.Time
+	told   []checks.Told
 }
 
-func (s *stub) Check(ctx context.Context, _ checks.Target) checks.Result {
+func (s *stub) Check(ctx context.Context, t checks.Target) checks.Result {
 	s.mu.Lock()
+	s.told = append(s.told, t.Told)
 	s.asked = append(s.asked, time.Now())
 	took, answer, deaf, panics := s.took, s.answer, s.deaf, s.panics
 	s.mu.Unlock()
@@ -312,4 +314,28 @@ type instant struct{}
 
 func (instant) Check(context.Context, checks.Target) checks.Result {
 	return checks.Result{Outcome: checks.Good, Reason: "well"}
+}
+
+// Each try is told what was held of its check when it began, and the role of that moment. A new role is no new check.
+func TestTold(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, m *Monitors, _ func() []Report) {
+		s := &stub{answer: checks.Good}
+		specs := map[lvs.CheckID]Spec{id(1): spec(s)}
+		m.Set(specs)
+		synctest.Wait() // asked at once
+		m.SetRole("backup")
+		m.Set(specs)
+		pass(5500 * time.Millisecond)
+		s.set(func(s *stub) { s.answer = checks.BadAnswer })
+		m.SetRole("master")
+		pass(6 * time.Second) // asked at 10 and, being fast, at 11: down
+		m.SetRole("none")
+		pass(10 * time.Second)
+		want := []checks.Told{{Verdict: "unknown"}, {Verdict: "up", Role: "backup"}, {Verdict: "up", Role: "master"}, {Verdict: "up", Role: "master"}, {Verdict: "down", Role: "none"}}
+		s.set(func(s *stub) {
+			if !slices.Equal(s.told, want) {
+				t.Errorf("told %+v, want %+v", s.told, want)
+			}
+		})
+	})
 }
