@@ -103,7 +103,7 @@ type Event struct {
 // Kind is what kind of event it is.
 type Kind uint8
 
-// The kinds. Groups make the last three of their own for their members.
+// The kinds. Groups make Promote, Demote and Postpone of their own for their members.
 const (
 	Tick      Kind = iota // Next has come; early or late ones are harmless
 	Start                 // begin, after Configure and Stand
@@ -139,6 +139,7 @@ const (
 	CauseOwner      // priority 255
 	CauseSilence    // no advert within the down interval
 	CauseLeft       // the master gave its role up by priority 0
+	CausePreempt    // a master of lower priority was heard, and its time was up
 	CauseHigher     // a master with a higher priority, or an equal one and a higher address, was heard
 	CauseHandedOver // a successor was heard after this one gave its role away
 	CauseKept       // nobody took the role that was given away

@@ -1,0 +1,179 @@
+package vrrp
+
+// Group is the routers that are master together: after each step all of them are, or none is. A router alone is a group
+// of one. It is for one goroutine.
+type Group struct {
+	routers []Machine
+	own     []Standing // what was said of each, before the others' sickness is added
+	effects []Effect
+}
+
+// NewGroup makes a group of n stopped routers, which are numbered from 0.
+func NewGroup(n int) *Group {
+	return &Group{routers: make([]Machine, n), own: make([]Standing, n), effects: make([]Effect, n)}
+}
+
+// Router is the machine of a router.
+func (g *Group) Router(i int) Machine { return g.routers[i] }
+
+// State is that of the group: master, if its routers are; otherwise fault, if one of them is.
+func (g *Group) State() State {
+	s := g.routers[0].state
+	for i := range g.routers {
+		if g.routers[i].state == Fault {
+			return Fault
+		}
+	}
+	return s
+}
+
+// Next is when the next Due is.
+func (g *Group) Next() Instant {
+	next := Never
+	for i := range g.routers {
+		next = min(next, g.routers[i].Next())
+	}
+	return next
+}
+
+// Due gives a Tick to each router whose time has come. What it returns is as of Step.
+func (g *Group) Due(now Instant) []Effect {
+	clear(g.effects)
+	g.wake(now)
+	for i := range g.routers {
+		if g.routers[i].Next() <= now {
+			g.deliver(now, i, Event{Kind: Tick})
+		}
+	}
+	return g.effects
+}
+
+// Step lets something happen to one router. Start, Resume, Ready, Handover and Stop happen to all, whichever is named;
+// so does any other event for router -1. It returns an effect for each router, in a slice that the next step uses again.
+func (g *Group) Step(now Instant, router int, e Event) []Effect {
+	clear(g.effects)
+	g.wake(now)
+	switch e.Kind {
+	case Start, Resume, Ready, Handover, Stop:
+		router = -1
+	}
+	if router >= 0 {
+		g.deliver(now, router, e)
+		return g.effects
+	}
+	for i := range g.routers {
+		g.deliver(now, i, e)
+	}
+	return g.effects
+}
+
+// wake looks at every router before an event of one, so that none holds its VIPs past a sleep.
+func (g *Group) wake(now Instant) {
+	for i := range g.routers {
+		was := g.routers[i]
+		g.add(i, g.routers[i].wake(now))
+		g.follow(now, i, was)
+	}
+}
+
+// deliver gives an event to one router, and makes the others follow.
+func (g *Group) deliver(now Instant, i int, e Event) {
+	if e.Kind == Stand {
+		g.stand(now, i, e.Standing)
+		return
+	}
+	was := g.routers[i]
+	next, f := was.Step(now, e)
+	if e.Kind == Tick && next.state == Master && was.state != Master && g.hears(now, i) {
+		next, f = was.Step(now, Event{Kind: Postpone})
+	}
+	g.routers[i] = next
+	g.add(i, f)
+	g.follow(now, i, was)
+}
+
+// hears tells whether a router other than i hears a master that would not yield to it.
+func (g *Group) hears(now Instant, i int) bool {
+	for j := range g.routers {
+		if j != i && g.routers[j].follows(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// stand tells every router what this host says of them all: one sick makes all sick, one down bars the others.
+func (g *Group) stand(now Instant, i int, s Standing) {
+	g.own[i] = s
+	sick, down := false, 0
+	for _, o := range g.own {
+		sick = sick || o.Sick
+		if o.Down {
+			down++
+		}
+	}
+	for j := range g.routers {
+		o := g.own[j]
+		others := down
+		if o.Down {
+			others--
+		}
+		o.Sick = sick
+		was := g.routers[j]
+		g.add(j, g.routers[j].wake(now))
+		g.add(j, g.routers[j].stand(now, o, others > 0))
+		g.follow(now, j, was)
+	}
+}
+
+// follow makes the others do as router i did.
+func (g *Group) follow(now Instant, i int, was Machine) {
+	is := g.routers[i]
+	switch {
+	case is.state == Master && was.state != Master:
+		g.others(now, i, Event{Kind: Promote})
+	case is.state != Master && was.state == Master && is.able():
+		g.others(now, i, Event{Kind: Demote})
+	case is.state != Master:
+	case is.Resigning() && is.leave != was.leave:
+		g.resign(now, i)
+	case was.Resigning() && !is.Resigning():
+		g.keep(now, i)
+	}
+}
+
+// others steps all routers but i. It is for events of the group, which have no others of their own.
+func (g *Group) others(now Instant, i int, e Event) {
+	for j := range g.routers {
+		if j != i {
+			f := g.routers[j].step(now, e)
+			g.add(j, f)
+		}
+	}
+}
+
+// resign lets all give the role away for the reason of router i, and wait as long as the slowest.
+func (g *Group) resign(now Instant, i int) {
+	last := g.routers[i].until
+	for j := range g.routers {
+		if j != i {
+			g.add(j, g.routers[j].resign(now, g.routers[i].leave, NoCause))
+			last = max(last, g.routers[j].until)
+		}
+	}
+	for j := range g.routers {
+		g.routers[j].until = last
+	}
+}
+
+// keep lets all go on as masters, as router i does after nobody took the role or it need not be given away any more.
+func (g *Group) keep(now Instant, i int) {
+	for j := range g.routers {
+		if j != i && g.routers[j].Resigning() {
+			g.add(j, g.routers[j].claim(now, CauseGroup))
+			g.routers[j].lastMan = g.routers[i].lastMan
+		}
+	}
+}
+
+func (g *Group) add(i int, f Effect) { g.effects[i] = g.effects[i].then(f) }
