@@ -21,9 +21,12 @@ type Notifier struct {
 	Verify   Verifier // nil: the other side is not asked
 }
 
-// Wants reports whether the notifier is to be told of a subject.
-func (n Notifier) Wants(s Subject) bool {
-	return slices.ContainsFunc(n.Subjects, func(pattern string) bool { return Matches(pattern, s) })
+// Wants reports whether the notifier is to be told of an event: of a group's member only where it names it.
+func (n Notifier) Wants(e Event) bool {
+	if e.Member {
+		return slices.Contains(n.Subjects, e.Subject.String())
+	}
+	return slices.ContainsFunc(n.Subjects, func(pattern string) bool { return Matches(pattern, e.Subject) })
 }
 
 // subjectKinds are what events can be about; true is that there are many, told apart by name.

@@ -3,7 +3,11 @@
 // epoch that only grows, so that an application can refuse an older one.
 package notify
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Subject is who an event is about, as "vrrp:VI_1". It is comparable.
 type Subject struct {
@@ -19,16 +23,29 @@ func (s Subject) String() string {
 	return s.Kind + ":" + s.Name
 }
 
+// MarshalText gives what String gives.
+func (s Subject) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Subject) UnmarshalText(b []byte) error {
+	kind, name, _ := strings.Cut(string(b), ":")
+	if _, known := subjectKinds[kind]; !known {
+		return fmt.Errorf("no such kind of subject: %q", clip(kind, 40))
+	}
+	*s = Subject{kind, name}
+	return nil
+}
+
 // Event is that the state of a subject changed.
 type Event struct {
-	Subject  Subject
-	Title    string        // INSTANCE GROUP SERVICE SERVER CONFIG: {kind}
-	Member   bool          // of a router in a group: only who names it is told, others hear of the group
-	State    string        // {state}: MASTER BACKUP FAULT STOP, UP DOWN, ...
-	Previous string        // the state before
-	Priority int           // {priority}: of a router, in effect; else 0
-	Reason   string        // in words
-	Peer     string        // of a router: the other one's address, if known
-	At       time.Time     // by the wall clock
-	Mono     time.Duration // by CLOCK_MONOTONIC or CLOCK_BOOTTIME, to compare with other events of this host
+	Subject  Subject       `json:"subject"`
+	Title    string        `json:"title,omitempty"`    // INSTANCE GROUP SERVICE SERVER CONFIG: {kind}
+	Member   bool          `json:"member,omitempty"`   // of a router in a group: only who names it is told, others hear of the group
+	State    string        `json:"state"`              // {state}: MASTER BACKUP FAULT STOP, UP DOWN, ...
+	Previous string        `json:"previous,omitempty"` // the state before
+	Priority int           `json:"priority,omitempty"` // {priority}: of a router, in effect; else 0
+	Reason   string        `json:"reason,omitempty"`   // in words
+	Peer     string        `json:"peer,omitempty"`     // of a router: the other one's address, if known
+	At       time.Time     `json:"at"`                 // by the wall clock
+	Mono     time.Duration `json:"mono_ns,omitempty"`  // by CLOCK_MONOTONIC or CLOCK_BOOTTIME, to compare with other events of this host
 }
