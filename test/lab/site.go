@@ -8,7 +8,7 @@ import (
 // Site is a ready topology: directors, real servers and a client. See test/README.md for drawings.
 type Site struct {
 	Net       *Net
-	Directors []*Host // the first holds the VIPs
+	Directors []*Host // the first holds the VIPs, unless Size.Unheld
 	Servers   []*Host
 	Client    *Host
 	Outside   *Bridge // of client and directors
@@ -21,6 +21,8 @@ type Site struct {
 type Size struct {
 	Directors int // at most 2
 	Servers   int // at most 100
+
+	Unheld bool // no director has the VIPs: what runs on them sees to that
 }
 
 // The addresses of every Site. Directors are .101 and .102, servers .103 and up, the client .1, on every bridge that
@@ -83,7 +85,9 @@ func (s *Site) build(size Size, servers4, servers6 netip.Prefix) {
 		h.Join(s.Inside, nth(servers4, 103+i), nth(servers6, 103+i))
 		s.Servers = append(s.Servers, h)
 	}
-	s.HoldVIPs(s.Directors[0])
+	if !size.Unheld {
+		s.HoldVIPs(s.Directors[0])
+	}
 }
 
 // nth is the host of the prefix whose address ends in n as written: nth(2001:db8::/64, 103) is 2001:db8::103.
