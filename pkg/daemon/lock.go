@@ -9,39 +9,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockName is an abstract socket: it belongs to a network namespace, as the IPVS table does, and the kernel lets go of
-// it when its process ends, however that ends.
-const lockName = "@lvsd-table"
+// claim is what only one lvsd of a network namespace may have. Its name is an abstract socket: that belongs to a network
+// namespace, as what is claimed does, and the kernel lets go of it when its process ends, however that ends.
+type claim struct {
+	name string
+	who  string // has it
+	what string
+}
 
-// lock makes sure that no other lvsd keeps the table of this network namespace. Close lets go. An abstract name has no
-// permissions, so anybody may take it: a holder that is neither root nor this user is no lvsd and is given back as
-// stranger, with no lock and no error.
-func lock() (l *net.UnixListener, stranger string, err error) {
-	addr := &net.UnixAddr{Name: lockName, Net: "unix"}
+var (
+	tableClaim = claim{"@lvsd-table", "lvsd run", "the IPVS table"}
+	vrrpClaim  = claim{"@lvsd-vrrp", "lvsd vrrp run", "the virtual routers"}
+)
+
+// take makes sure that no other lvsd has the claim. Close lets go. An abstract name has no permissions, so anybody may
+// take it: a holder that is neither root nor this user is no lvsd and is given back as stranger, with no lock and no
+// error. An error of another lvsd is errClaimed.
+func (c claim) take() (l *net.UnixListener, stranger string, err error) {
+	addr := &net.UnixAddr{Name: c.name, Net: "unix"}
 	l, err = net.ListenUnix("unix", addr)
 	if err == nil {
 		return l, "", nil
 	}
 	if !errors.Is(err, unix.EADDRINUSE) {
-		return nil, "", fmt.Errorf("lock the IPVS table: %w", err)
+		return nil, "", fmt.Errorf("lock %s: %w", c.what, err)
 	}
-	c, err := net.DialUnix("unix", nil, addr)
+	conn, err := net.DialUnix("unix", nil, addr)
 	if errors.Is(err, unix.ECONNREFUSED) { // bound, but nobody listens there, as lvsd does
 		return nil, "somebody who does not listen", nil
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("lock the IPVS table: another process has its name and does not answer: %w", err)
+		return nil, "", fmt.Errorf("lock %s: another process has its name and does not answer: %w", c.what, err)
 	}
-	defer c.Close()
-	holder, err := peer(c)
+	defer conn.Close()
+	holder, err := peer(conn)
 	if err != nil {
-		return nil, "", fmt.Errorf("lock the IPVS table: %w", err)
+		return nil, "", fmt.Errorf("lock %s: %w", c.what, err)
 	}
 	if holder.Uid != 0 && int(holder.Uid) != os.Geteuid() {
 		return nil, fmt.Sprintf("process %d of user %d", holder.Pid, holder.Uid), nil
 	}
-	return nil, "", fmt.Errorf("another lvsd run (process %d) keeps the IPVS table of this network namespace", holder.Pid)
+	return nil, "", fmt.Errorf("%w %s (process %d) keeps %s of this network namespace", errClaimed, c.who, holder.Pid, c.what)
 }
+
+var errClaimed = errors.New("another")
 
 // peer asks the kernel who is at the other end (SO_PEERCRED, unix(7)): for a listener, who made it listen.
 func peer(c *net.UnixConn) (cred *unix.Ucred, err error) {

@@ -9,17 +9,17 @@ import (
 )
 
 func TestOneLvsdAHost(t *testing.T) {
-	first, stranger, err := lock()
+	first, stranger, err := tableClaim.take()
 	if err != nil || stranger != "" {
 		t.Fatal(stranger, err)
 	}
-	if _, _, err := lock(); err == nil || !strings.Contains(err.Error(), "another lvsd run") {
+	if _, _, err := tableClaim.take(); err == nil || !strings.Contains(err.Error(), "another lvsd run") {
 		t.Errorf("second lock: %v", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, _, err := lock()
+	again, _, err := tableClaim.take()
 	if err != nil {
 		t.Fatalf("after the first let go: %v", err)
 	}
@@ -29,7 +29,7 @@ func TestOneLvsdAHost(t *testing.T) {
 // Anybody can take an abstract name; that must not keep a director without lvsd.
 func TestStrangerHoldsNoLock(t *testing.T) {
 	if os.Getenv("LVSD_TEST_STRANGER") != "" {
-		if _, _, err := lock(); err != nil {
+		if _, _, err := tableClaim.take(); err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
@@ -53,7 +53,7 @@ func TestStrangerHoldsNoLock(t *testing.T) {
 	if _, err := out.Read(make([]byte, 5)); err != nil {
 		t.Fatal(err)
 	}
-	l, stranger, err := lock()
+	l, stranger, err := tableClaim.take()
 	if err != nil || l != nil || !strings.Contains(stranger, "user 65534") {
 		t.Errorf("a stranger holds the name: lock %v, stranger %q, %v", l, stranger, err)
 	}

@@ -72,7 +72,7 @@ func open(w World, o Options) (d *daemon, err error) {
 		}
 	}()
 	var stranger string
-	if d.lock, stranger, err = lock(); err != nil {
+	if d.lock, stranger, err = tableClaim.take(); err != nil {
 		return d, err
 	}
 	if stranger != "" {
