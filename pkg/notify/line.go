@@ -79,6 +79,9 @@ type emit func(n notice, what What, try int, took time.Duration, words string)
 
 // add takes a new event. What it says is the present state, so a line that was held goes on.
 func (l *line) add(n notice, merge bool, emit emit) {
+	if l.left && l.busy == nil {
+		l.current = nil // it is back, as in a new life
+	}
 	l.held, l.left = false, false
 	emit(n, Queued, 0, 0, "")
 	most := mostWaiting
@@ -120,7 +123,7 @@ func (l *line) take(now time.Time, n Notifier, emit emit) *job {
 			emit(first, Known, 0, 0, "")
 			continue
 		}
-		l.current, l.tries, l.misses = &first, 0, 0
+		l.current, l.tries, l.misses, l.role = &first, 0, 0, ""
 		return l.begin(now, forChange)
 	}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -143,7 +144,7 @@ func (l *line) keep(id lineID) keptLine {
 // restore makes the line of what was kept of it. A role may have changed since: it is not told of before there is word of
 // the present one. All else is news, and told at once.
 func (k keptLine) restore(now time.Time) *line {
-	l := &line{waiting: k.Waiting, at: k.At, unsure: k.Unsure, again: k.Again, held: k.Subject.isRole()}
+	l := &line{waiting: slices.Clone(k.Waiting), at: k.At, unsure: k.Unsure, again: k.Again, held: k.Subject.isRole()}
 	if k.Confirmed != nil {
 		l.confirmed = *k.Confirmed
 	}
