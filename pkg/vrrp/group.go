@@ -57,14 +57,23 @@ func (g *Group) Step(now Instant, router int, e Event) []Effect {
 	case Start, Resume, Ready, Handover, Stop:
 		router = -1
 	}
-	if router >= 0 {
-		g.deliver(now, router, e)
-		return g.effects
-	}
 	for i := range g.routers {
-		g.deliver(now, i, e)
+		if router < 0 || router == i {
+			g.deliver(now, i, e)
+		}
 	}
+	g.unite(now)
 	return g.effects
+}
+
+// unite makes all masters if one is: an owner may have become it while others were still to be started or unbarred.
+func (g *Group) unite(now Instant) {
+	for i := range g.routers {
+		if g.routers[i].state == Master {
+			g.others(now, i, Event{Kind: Promote})
+			return
+		}
+	}
 }
 
 // wake looks at every router before an event of one, so that none holds its VIPs past a sleep.
@@ -145,19 +154,21 @@ func (g *Group) follow(now Instant, i int, was Machine) {
 // others steps all routers but i. It is for events of the group, which have no others of their own.
 func (g *Group) others(now Instant, i int, e Event) {
 	for j := range g.routers {
-		if j != i {
-			f := g.routers[j].step(now, e)
-			g.add(j, f)
+		if j != i && g.routers[j].state != Stopped {
+			g.add(j, g.routers[j].step(now, e))
 		}
 	}
 }
 
 // resign lets all give the role away for the reason of router i, and wait as long as the slowest.
 func (g *Group) resign(now Instant, i int) {
-	last := g.routers[i].until
+	why, last := g.routers[i].leave, g.routers[i].until
+	if why == outranked { // by router i's peer, not by theirs
+		why = handingOver
+	}
 	for j := range g.routers {
 		if j != i {
-			g.add(j, g.routers[j].resign(now, g.routers[i].leave, NoCause))
+			g.add(j, g.routers[j].resign(now, why, NoCause))
 			last = max(last, g.routers[j].until)
 		}
 	}

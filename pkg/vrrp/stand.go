@@ -27,7 +27,7 @@ func (m *Machine) fail(now Instant, was Standing, wasBarred bool) Effect {
 	switch {
 	case m.standing.Down && !was.Down:
 		f.Cause = CauseLinkDown
-	case m.barred && !wasBarred:
+	case m.barred && !wasBarred && m.state != Fault:
 		f.Cause = CauseGroup
 	}
 	if m.state == Master && !m.standing.Down {
