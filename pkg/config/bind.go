@@ -6,13 +6,11 @@ import (
 	"reflect"
 	"slices"
 	"time"
-
-	"github.com/lvsd/lvsd/checks"
 )
 
-// bind fills the exported fields of a Checker from the keys that their toml tags name; what stands in a field before is
+// bind fills the exported fields of a Checker or a Teller from the keys that their toml tags name; what stands in a field before is
 // the default. A field of a kind that it does not know is a mistake of the program's.
-func bind(at *value, c checks.Checker) {
+func bind(at *value, c any) {
 	whole := reflect.ValueOf(c).Elem()
 	for _, f := range reflect.VisibleFields(whole.Type()) {
 		if key, ok := f.Tag.Lookup("toml"); ok {
@@ -40,7 +38,7 @@ func bindField(at *value, key string, f reflect.Value) {
 			f.Set(reflect.ValueOf(m))
 		}
 	default:
-		panic(fmt.Sprintf("check key %s has the type %v, which the configuration cannot fill", key, f.Type()))
+		panic(fmt.Sprintf("key %s has the type %v, which the configuration cannot fill", key, f.Type()))
 	}
 }
 

@@ -15,22 +15,24 @@ import (
 	"github.com/lvsd/lvsd/pkg/ipvs"
 	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 )
 
 // Config is one configuration, whole and valid. It is never changed after Load.
 type Config struct {
-	Name     string        // of this director
-	State    string        // directory of what is kept over a restart, an absolute path
-	Resync   time.Duration // how often the kernel table is compared
-	Audit    audit.Config
-	Control  Control
-	Timeouts Timeouts
-	Director director.Config
-	Pair     *link.Config     // for the vrrp process; nil without [[vrrp]]
-	Sync     ipvs.Sync        // the kernel's connection synchronisation, both roles; zero is none
-	Checks   map[string]Check // every check by name, used or not
-	Files    []string         // what was read: the file itself, then those that it includes
-	Warnings []string         // what is allowed and probably not meant, as "file:line: path: text"
+	Name      string        // of this director
+	State     string        // directory of what is kept over a restart, an absolute path
+	Resync    time.Duration // how often the kernel table is compared
+	Audit     audit.Config
+	Control   Control
+	Timeouts  Timeouts
+	Director  director.Config
+	Pair      *link.Config      // for the vrrp process; nil without [[vrrp]]
+	Sync      ipvs.Sync         // the kernel's connection synchronisation, both roles; zero is none
+	Notifiers []notify.Notifier // by name
+	Checks    map[string]Check  // every check by name, used or not
+	Files     []string          // what was read: the file itself, then those that it includes
+	Warnings  []string          // what is allowed and probably not meant, as "file:line: path: text"
 }
 
 // Control is where lvsd listens for its operators and who they are.

@@ -360,6 +360,19 @@ func TestWarnings(t *testing.T) {
 		"unknown group":   {"[control]\nread = [\n\"@nosuchgroup\"]", `3: control.read[0]: "@nosuchgroup" is not in /etc/group`},
 		"unknown user":    {"[control]\nadmin = [\"nosuchuser\"]", `2: control.admin[0]: "nosuchuser" is not in /etc/passwd`},
 		"port not heeded": {"[[service]]\nname = \"s\"\nfwmark = 1\npersistent = \"5m\"\nforward = \"nat\"\nservers = [\n\"10.0.0.1:80\"]", `7: service[0].servers[0]: port 80 is not heeded`},
+		"nobody holds":    {service + "servers = []" + bareRouter, `3: service[0].vips[0]: no [[vrrp]] has 192.0.2.1: it stays on whichever host has it now`},
+		"nobody serves":   {service + "servers = []" + bareRouter, `10: vrrp[0].vips[0]: no service has 192.0.2.10: it moves, and nothing is balanced there`},
+		"not in sync":     {service + "servers = [\"10.0.0.1\"]" + bareRouter, `6: vrrp[0].sync_connections: is false everywhere: open connections of dr and nat services break`},
+		"no interface":    {strings.ReplaceAll(bareRouter, `"lo"`, `"nosuch0"`), `4: vrrp[0].interface: this host has no interface nosuch0 now`},
+		"no tracked link": {bareRouter + `track = [{ interface = "nosuch0" }]`, `7: vrrp[0].track[0].interface: this host has no interface nosuch0 now`},
+		"no link of VIP":  {bareRouter[:strings.Index(bareRouter, "vips")] + `vips = [{ address = "192.0.2.1", interface = "nosuch0" }]`, `6: vrrp[0].vips[0].interface: this host has no interface nosuch0 now`},
+		"subnet":          {strings.ReplaceAll(bareRouter, ".10", ".10/24"), `6: vrrp[0].vips[0]: /24 brings its subnet with it and may vanish with another address of it: /32 is meant`},
+		"few adverts":     {bareRouter + `advertise = "200ms"`, `2: vrrp[0].down_adverts: 3 adverts of 200ms are lost together now and then: 5 are advised`},
+		"real time":       {bareRouter + "down_adverts = 5\nadvertise = \"90ms\"", `8: vrrp[0].advertise: 90ms needs real time`},
+		"two holders":     {bareRouter + `advertise = "500ms"`, `2: vrrp[0].lease: if this process dies, a peer takes over before the kernel has dropped its VIPs: both may hold them for up to 1s`},
+		"long lease":      {bareRouter + `lease = "3s"`, `7: vrrp[0].lease: 3s is longer than 2s, which "auto" is`},
+		"no such subject": {"[notifier.a]\ntype = \"script\"\ncommand = [\"/bin/true\"]\nsubjects = [\"vrrp:VI_2\"]" + bareRouter, `4: notifier.a.subjects[0]: "vrrp:VI_2" is nothing in this configuration (did you mean "vrrp:VI_1"?)`},
+		"nothing to tell": {"[notifier.a]\ntype = \"script\"\ncommand = [\"/bin/true\"]\nsubjects = [\"server:*\"]", `4: notifier.a.subjects[0]: "server:*" is nothing in this configuration`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := parse(t, test.text)
@@ -367,6 +380,30 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("%s is not in:\n%s", test.want, strings.Join(c.Warnings, "\n"))
 			}
 		})
+	}
+}
+
+// What is as it should be is not warned of, and what holds for all is said once.
+func TestQuietPairs(t *testing.T) {
+	const served = "[[service]]\nname = \"s\"\nvips = [\"192.0.2.10\"]\nports = [80]\nchecks = [\"a\"]\nforward = \"tunnel\"\nservers = [\"10.0.0.1\"]\n[check.a]\ntype = \"tcp\"\n"
+	marked := strings.ReplaceAll(served, "vips = [\"192.0.2.10\"]\nports = [80]", "fwmark = 1") + "port = 80\n"
+	fast := strings.NewReplacer("VI_1", "VI_2", "66", "67", ".10", ".11").Replace(bareRouter) + "advertise = \"500ms\"\n"
+	for name, test := range map[string]struct {
+		text string
+		want int
+	}{
+		"routers alone":      {bareRouter, 0},
+		"served":             {served + bareRouter, 0},
+		"marked":             {marked + bareRouter, 0},
+		"in sync":            {strings.ReplaceAll(served, "tunnel", "nat") + bareRouter + "sync_connections = true", 0},
+		"two fast ones":      {bareRouter + "advertise = \"500ms\"\n" + fast, 1},
+		"one missing link":   {strings.ReplaceAll(bareRouter, "\"lo\"", "\"nosuch0\"") + "track = [{ interface = \"nosuch0\" }]", 1},
+		"no lease, no bound": {bareRouter + "advertise = \"500ms\"\nlease = \"off\"", 0},
+		"an owner":           {bareRouter + "priority = 255\nadvertise = \"500ms\"", 0},
+	} {
+		if c := parse(t, test.text); len(c.Warnings) != test.want {
+			t.Errorf("%s: %d warnings, want %d:\n%s", name, len(c.Warnings), test.want, strings.Join(c.Warnings, "\n"))
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/director"
 )
 
-// readGlobals reads everything that is not a check or a service.
+// readGlobals reads what there is one of.
 func readGlobals(root *value) *Config {
 	c := &Config{
 		Name:   root.text("name", ""),
@@ -31,12 +31,9 @@ func readGlobals(root *value) *Config {
 	c.Timeouts = readTimeouts(root.section("ipvs"))
 	c.Director.Name = c.Name
 	c.Director.Suspect = readSuspect(root.section("suspect"))
-	for _, key := range []string{"http", "notifier"} {
-		if later := root.get(key); later != nil {
-			later.fail("is not supported by this version")
-		}
+	if later := root.get("http"); later != nil {
+		later.fail("is not supported by this version")
 	}
-	root.done()
 	return c
 }
 

@@ -80,26 +80,7 @@ func compile(r *report, docs []*value) (*Config, error) {
 		_, err := r.finish()
 		return nil, err
 	}
-	root := merge(docs)
-	checks := readChecks(root)
-	services := readServices(root, checks)
-	routers := readRouters(root)
-	c := readGlobals(root)
-	c.Director.Services, c.Director.Checks = expand(services)
-	c.Pair, c.Director.Routers, c.Sync = pair{routers, services}.settle(checks, c.Director.Checks)
-	if c.Pair != nil {
-		c.Pair.Node = c.Name
-	}
-	c.Checks = make(map[string]Check, len(checks))
-	for name, one := range checks {
-		c.Checks[name] = one.Check
-		if !one.used {
-			one.at.warn("nothing uses this check")
-		}
-	}
-	if root.table["service"] == nil && root.table["vrrp"] == nil {
-		root.warn("there is no [[service]]: nothing is balanced")
-	}
+	c := assemble(merge(docs))
 	for _, d := range docs {
 		c.Files = append(c.Files, d.doc.name)
 	}
@@ -110,8 +91,34 @@ func compile(r *report, docs []*value) (*Config, error) {
 	return c, nil
 }
 
-// merge makes one table of several documents: services and routers follow one another, checks and notifiers stand side by side, anything else
-// may be in one of them only.
+// assemble makes a configuration of one table, without what is known of its files.
+func assemble(root *value) *Config {
+	checks := readChecks(root)
+	services := readServices(root, checks)
+	routers := readRouters(root)
+	c := readGlobals(root)
+	c.Director.Services, c.Director.Checks = expand(services)
+	c.Pair, c.Director.Routers, c.Sync = pair{routers, services}.settle(checks, c.Director.Checks)
+	if c.Pair != nil {
+		c.Pair.Node = c.Name
+	}
+	c.Notifiers = readNotifiers(root, subjectsOf(routers, c.Director.Services))
+	c.Checks = make(map[string]Check, len(checks))
+	for name, one := range checks {
+		c.Checks[name] = one.Check
+		if !one.used {
+			one.at.warn("nothing uses this check")
+		}
+	}
+	if root.table["service"] == nil && root.table["vrrp"] == nil {
+		root.warn("there is no [[service]]: nothing is balanced")
+	}
+	root.done()
+	return c
+}
+
+// merge makes one table of several documents: services and routers follow one another, checks and notifiers stand side by
+// side, anything else may be in one of them only.
 func merge(docs []*value) *value {
 	root := &value{doc: docs[0].doc, line: 1, table: map[string]*value{}}
 	for _, d := range docs {

@@ -222,3 +222,35 @@ func TestHalfWritten(t *testing.T) {
 		t.Errorf("%d of %d refused", refused, len(text))
 	}
 }
+
+// Routers of several files follow one another, notifiers stand side by side.
+func TestIncludePair(t *testing.T) {
+	const tell = "type = \"script\"\nsubjects = [\"vrrp:*\"]\ncommand = [\"/bin/true\"]\n"
+	other := strings.NewReplacer("VI_1", "VI_2", "66", "67", ".10", ".11").Replace(bareRouter)
+	main := write(t, map[string]string{
+		"lvsd.toml": "name = \"lvs-a\"\ninclude = [\"b.toml\"]\n[notifier.x]\n" + tell + bareRouter,
+		"b.toml":    "[notifier.y]\n" + tell + other,
+	})
+	c, err := Load(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Pair.Routers; len(r) != 2 || r[0].Name != "VI_1" || r[1].Name != "VI_2" || c.Pair.Node != "lvs-a" {
+		t.Errorf("%+v", c.Pair)
+	}
+	if n := c.Notifiers; len(n) != 2 || n[0].Name != "x" || n[1].Name != "y" {
+		t.Errorf("%+v", n)
+	}
+}
+
+// The pair's node is this director, by the host's name where the file has none.
+func TestPairHasTheHostName(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(write(t, map[string]string{"lvsd.toml": bareRouter}))
+	if err != nil || c.Pair.Node != host || c.Name != host {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

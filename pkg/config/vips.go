@@ -89,10 +89,11 @@ func (r *router) readVIP(at *value) (address, bool) {
 		return a, a.readPrefix(at)
 	}
 	defer at.done()
-	where := at.get("address")
-	if where == nil {
+	ok := false
+	if inner := at.get("address"); inner != nil {
+		ok = a.readPrefix(inner)
+	} else {
 		at.failKey("address", "is missing")
-		return a, false
 	}
 	if name := at.netInterface("interface"); name != "" {
 		a.Link = name
@@ -100,7 +101,6 @@ func (r *router) readVIP(at *value) (address, bool) {
 			at.failKey("interface", "cannot stand beside vmac = true: the VIPs are on the interface with the virtual MAC")
 		}
 	}
-	ok := a.readPrefix(where)
 	a.Label = at.text("label", "")
 	if l := at.table["label"]; l != nil && !l.blamed() && ok {
 		if err := checkLabel(a.Address, r.VMAC); err != nil {
