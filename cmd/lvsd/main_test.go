@@ -124,6 +124,10 @@ func onlyServer(s *control.Status, server netip.Addr) *control.Status {
 	return s
 }
 
+func (canned) Handover(_ context.Context, router string, _ control.Caller) error {
+	return fmt.Errorf("nobody took %q over within 1.2s: this director is still master", router)
+}
+
 func (canned) Reload(context.Context, control.Caller) (*control.Reloaded, error) {
 	if len(os.Args) == 4 && strings.HasSuffix(os.Args[3], ".json") {
 		var r control.Reloaded

@@ -8,7 +8,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 )
 
-// headline counts: "lvs-a  2 services, 8 servers, 1 down". A server is an address, however many services it is in.
+// headline says what this director is, and counts: "lvs-a  MASTER of VI_1 since 2h13m (priority 100)  2 services, 8
+// servers, 1 down". A server is an address, however many services it is in.
 func headline(s *control.Status) string {
 	servers := map[netip.Addr]bool{} // whether it is down somewhere
 	for _, v := range s.Services {
@@ -22,7 +23,11 @@ func headline(s *control.Status) string {
 			down++
 		}
 	}
-	return fmt.Sprintf("%s  %s, %s, %d down", s.Name, plural(len(serviceNames(s)), "service"), plural(len(servers), "server"), down)
+	name := s.Name
+	if role := roles(s); role != "" {
+		name += "  " + role
+	}
+	return fmt.Sprintf("%s  %s, %s, %d down", name, plural(len(serviceNames(s)), "service"), plural(len(servers), "server"), down)
 }
 
 // alarms are what an operator has to know before reading on, each a line.
@@ -60,7 +65,7 @@ func alarms(s *control.Status) []string {
 	if !s.Config.Refused.IsZero() {
 		add("the configuration was refused at %s; that of %s holds: %s", clock(s.Config.Refused, s.At), clock(s.ConfigLoaded, s.At), firstOf(s.Config.Errors))
 	}
-	return lines
+	return append(lines, pairAlarms(s)...)
 }
 
 // firstOf gives the first of several errors and says how many more there are. One may hold several, a line each.

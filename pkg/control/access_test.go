@@ -116,6 +116,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			{"GET", "/v1/status", test.read},
 			{"GET", "/v1/why?server=10.0.0.1", test.read},
 			{"POST", "/v1/reload", test.admin},
+			{"POST", "/v1/handover?router=VI_1", test.admin},
 		} {
 			code, body, err := askAs(socket, test.uid, test.gid, test.groups, ask.method, ask.path)
 			want := http.StatusOK

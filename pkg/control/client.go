@@ -78,6 +78,13 @@ func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
 	return &r, nil
 }
 
+// Handover has mastership of a VRRP router or group given away, or of all with an empty name. That nobody takes it is a
+// *Refused with the reason.
+func (c *Client) Handover(ctx context.Context, router string) error {
+	var done struct{}
+	return c.ask(ctx, http.MethodPost, "/v1/handover?router="+url.QueryEscape(router), &done)
+}
+
 // ask asks once, and again while the daemon has no place for a caller; a request that it had no place for is not done.
 func (c *Client) ask(ctx context.Context, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, clientWait)

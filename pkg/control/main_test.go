@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type backend struct {
 	status func(context.Context, netip.Addr) (*Status, error)
 	reload func(context.Context, Caller) (*Reloaded, error)
+	hand   func(context.Context, string, Caller) error
 }
 
 func (b backend) Status(ctx context.Context, server netip.Addr) (*Status, error) {
@@ -26,6 +28,10 @@ func (b backend) Status(ctx context.Context, server netip.Addr) (*Status, error)
 }
 
 func (b backend) Reload(ctx context.Context, by Caller) (*Reloaded, error) { return b.reload(ctx, by) }
+
+func (b backend) Handover(ctx context.Context, router string, by Caller) error {
+	return b.hand(ctx, router, by)
+}
 
 // plain answers everything.
 func plain() backend {
@@ -35,6 +41,12 @@ func plain() backend {
 		},
 		reload: func(context.Context, Caller) (*Reloaded, error) {
 			return &Reloaded{Changes: []string{"service web: weight 1 -> 2"}}, nil
+		},
+		hand: func(_ context.Context, router string, _ Caller) error {
+			if router != "VI_1" {
+				return fmt.Errorf("no router %q", router)
+			}
+			return nil
 		},
 	}
 }

@@ -113,6 +113,12 @@ func (s *Server) routes(b Backend) http.Handler {
 		}
 		return done, nil
 	})
+	handle("POST /v1/handover", toAct, func(r *http.Request, c Caller) (any, error) {
+		if err := b.Handover(r.Context(), r.URL.Query().Get("router"), c); err != nil {
+			return nil, refusal{code: http.StatusUnprocessableEntity, err: err}
+		}
+		return struct{}{}, nil
+	})
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, Problem{Message: fmt.Sprintf("this lvsd has no %s %s", r.Method, r.URL.Path)})
 	}))

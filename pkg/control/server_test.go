@@ -30,6 +30,13 @@ func TestClient(t *testing.T) {
 	if r, err := c.Reload(t.Context()); err != nil || !cmp.Equal(r.Changes, []string{"service web: weight 1 -> 2"}) {
 		t.Errorf("Reload: %+v, %v", r, err)
 	}
+	if err := c.Handover(t.Context(), "VI_1"); err != nil {
+		t.Errorf("Handover: %v", err)
+	}
+	refused, ok := errors.AsType[*Refused](c.Handover(t.Context(), "VI 2"))
+	if !ok || refused.Code != 422 || refused.Message != `no router "VI 2"` {
+		t.Errorf("Handover of what is not there: %+v", refused)
+	}
 }
 
 // joined is an error that holds several, as that of a configuration does.

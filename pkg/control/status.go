@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/link"
+	"github.com/lvsd/lvsd/pkg/notify"
 )
 
 // Status is everything that lvsd knows of itself and of the kernel's table. Snapshot is the director's part and stands
@@ -15,8 +17,19 @@ type Status struct {
 	Kernel     Kernel    `json:"kernel"`
 	Audit      Audit     `json:"audit"`
 	Config     Config    `json:"config"`
+	Pair       *Pair     `json:"pair,omitempty"`   // nil where the configuration has no [[vrrp]]
+	Notify     []Line    `json:"notify,omitempty"` // how far each notifier is with each subject
 	Process    Process   `json:"process"`
 }
+
+// Pair is what is known of the vrrp process beside this one.
+type Pair struct {
+	VRRP  *link.State `json:"vrrp,omitempty"`  // as last heard, at most some seconds ago; nil if it is not heard
+	Error string      `json:"error,omitempty"` // why it is not
+}
+
+// Line is how far a notifier is with a subject.
+type Line = notify.Line
 
 // Kernel is how keeping the kernel's table goes.
 type Kernel struct {
