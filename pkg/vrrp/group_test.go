@@ -55,7 +55,7 @@ func TestGroup(t *testing.T) {
 			5s hear 0 -> fault
 			9s due -> fault
 			9s down -> fault (link down)
-			9s #1 up -> fault (link up)
+			9s #1 up -> fault
 			9.5s up -> backup, next 13s (link up, group)`},
 		{"one that hears no master does not move the group while another does", pair(), `
 			4s #1 hear 200 -> backup, next 7.5s (group, higher)
