@@ -1,0 +1,89 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// retryEvery is how soon the kernel is asked again for what it refused.
+const retryEvery = time.Second
+
+// errNoLink is that an interface is not there.
+var errNoLink = errors.New("no such interface")
+
+// place is where an address is, or is not to be.
+type place struct {
+	link string
+	addr netip.Addr
+}
+
+// claim is who says what of a place.
+type claim struct {
+	router *router
+	at     int // in the router's want.Addresses
+	held   bool
+}
+
+// router is what is kept for one Set.
+type router struct {
+	name string
+	want Want
+
+	add     batch     // all of want.Addresses whose link is there
+	adds    []int     // for each message in add: which of want.Addresses it is
+	missing error     // why some are not in add
+	due     time.Time // of the next renewal; zero is never
+	told    string    // the text of the last Failed that no Settled followed
+}
+
+// link names the interface that an address of the router is on.
+func (r *router) link(a Address) string {
+	if r.want.VMAC != (VMAC{}) {
+		return r.want.VMAC.Name
+	}
+	return a.Link
+}
+
+// build writes the batch that adds and renews, for the interfaces as they are now.
+func (r *router) build(index func(name string) int) {
+	r.add.reset()
+	r.adds, r.missing = r.adds[:0], nil
+	for at, a := range r.want.Addresses {
+		link := r.link(a)
+		i := index(link)
+		if i == 0 {
+			r.missing = fmt.Errorf("add %v on %s: %w", a.Prefix, link, errNoLink)
+			continue
+		}
+		r.add.add(a, i, r.want.Lease, unix.NLM_F_REPLACE)
+		r.adds = append(r.adds, at)
+	}
+	r.add.finish()
+}
+
+// renewal is how long after one renewal the next is due; 0 is never.
+func (w Want) renewal() time.Duration {
+	switch {
+	case w.Lease <= 0:
+		return 0
+	case w.Renew <= 0:
+		return w.Lease / 3
+	}
+	return w.Renew
+}
+
+// refusals puts what the kernel refused in words.
+func refusals(failures []failure, what func(place int) string) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%s: %w", what(failures[0].place), failures[0].errno)
+	if more := len(failures) - 1; more > 0 {
+		return fmt.Errorf("%w (and %d more)", err, more)
+	}
+	return err
+}
