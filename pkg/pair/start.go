@@ -1,0 +1,131 @@
+package pair
+
+import (
+	"fmt"
+
+	"github.com/lvsd/lvsd/pkg/link"
+	"github.com/lvsd/lvsd/pkg/vrrp"
+)
+
+// past is what is known of the process before.
+type past struct {
+	record *Record
+	frozen *Frozen // if it handed over in place
+}
+
+// prepare makes the routers of a configuration, with their sockets. Nothing is sent yet.
+func (c *core) prepare(now moment, cfg *link.Config, p past) {
+	c.config = cfg
+	c.word.at = now.at
+	c.history.seq = p.record.Seq()
+	for _, members := range grouped(cfg.Routers) {
+		c.build(now, members)
+	}
+	if p.frozen != nil {
+		c.recall(now, p.frozen)
+	}
+	c.told = c.history.seq
+}
+
+// build makes a group of new routers.
+func (c *core) build(now moment, members []*link.Router) {
+	var routers []*router
+	for _, config := range members {
+		routers = append(routers, c.newRouter(config))
+	}
+	g := c.newGroup(members[0].Group, routers, make([]vrrp.Machine, len(routers)))
+	g.since = now.wall
+	for i, r := range routers {
+		c.step(now, g, i, vrrp.Event{Kind: vrrp.Configure, Params: r.params})
+		c.lookAt(now, r)
+	}
+}
+
+// lookAt learns of a router's interfaces and opens its socket if it can. What could not be looked at is told of once it is
+// watched.
+func (c *core) lookAt(now moment, r *router) {
+	names := []string{r.config.Interface, r.device()}
+	for _, t := range r.config.Tracks {
+		names = append(names, t.Interface)
+	}
+	for _, name := range names {
+		if _, known := c.links[name]; known {
+			continue
+		}
+		l, err := c.addresses.Look(name)
+		if err != nil {
+			c.note(now, r, true, fmt.Sprintf("look at interface %s: %v", name, err))
+			continue
+		}
+		l.Name = name
+		c.links[name] = l
+	}
+	c.attach(now, r)
+}
+
+// begin starts every group: those that the process before was master of a moment ago advert at once.
+func (c *core) begin(now moment, p past) {
+	for _, g := range c.groups {
+		if c.resumes(now, g, p.record) {
+			c.launch(now, g, vrrp.Resume)
+		}
+	}
+	for _, g := range c.groups {
+		if g.machines.State() == vrrp.Stopped {
+			c.launch(now, g, vrrp.Start)
+			c.rehear(now, g, p.frozen)
+		}
+	}
+	for _, g := range c.groups {
+		for _, r := range g.routers {
+			c.want(now, r)
+			c.enter(r)
+		}
+	}
+	if c.word.Ready {
+		c.ready(now)
+	}
+	c.addresses.Watch(c.watched())
+	c.tell()
+}
+
+// launch begins a group. One that goes on where the process before ended makes no transition.
+func (c *core) launch(now moment, g *group, kind vrrp.Kind) {
+	c.restand(now, g)
+	g.state = g.before
+	if kind == vrrp.Resume {
+		g.state = vrrp.Master
+	}
+	c.step(now, g, everyone, vrrp.Event{Kind: kind})
+}
+
+// resumes tells whether every router of a group may go on as master.
+func (c *core) resumes(now moment, g *group, record *Record) bool {
+	for _, r := range g.routers {
+		e, ok := record.Master(&r.config)
+		if !ok || !e.Resumable(record.Boot, c.boot, now.at) || r.port == nil || !c.links[r.device()].Up {
+			return false
+		}
+	}
+	return true
+}
+
+// rehear tells a group that listens what the process before knew: that a hold was over, and which advert it heard last, so
+// that a slow master is not taken for a dead one.
+func (c *core) rehear(now moment, g *group, f *Frozen) {
+	if f == nil {
+		return
+	}
+	for i, r := range g.routers {
+		was, ok := f.Routers[r.config.Name]
+		if !ok {
+			continue
+		}
+		if !was.Held {
+			c.step(now, g, i, vrrp.Event{Kind: vrrp.Ready})
+		}
+		if was.State != vrrp.Master && was.Peer.IsValid() && was.PeerPriority != 0 {
+			c.step(now, g, i, vrrp.Event{Kind: vrrp.Heard, Priority: was.PeerPriority, Interval: was.Learned, From: was.Peer})
+		}
+	}
+}
