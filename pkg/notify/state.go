@@ -148,6 +148,9 @@ func (k keptLine) restore(now time.Time) *line {
 	if k.Confirmed != nil {
 		l.confirmed = *k.Confirmed
 	}
+	if l.unsure { // it may have been cut with its process
+		l.again = againAfterCut
+	}
 	if k.Current != nil && !l.held {
 		l.current, l.tries = k.Current, k.Tries
 		l.next, l.why = now, forRetry

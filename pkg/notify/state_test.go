@@ -41,11 +41,12 @@ func TestStateSurvives(t *testing.T) {
 	if diff := cmp.Diff(sample(), got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	// A line that is restored and kept again is the same, but that a role tells nothing of an earlier life.
+	// A line that is restored and kept again is the same, but that a role tells nothing of an earlier life, and that what
+	// was under way may have been cut.
 	for _, k := range got.Lines {
 		again := k.restore(epoch0).keep(lineID{k.Notifier, k.Subject})
 		if k.Subject.isRole() {
-			k.Current, k.Tries = nil, 0
+			k.Current, k.Tries, k.Again = nil, 0, againAfterCut
 		}
 		if diff := cmp.Diff(k, again); diff != "" {
 			t.Error(diff)
