@@ -9,9 +9,10 @@ import (
 )
 
 // Send sends what Append made for Destination, to the group or to every peer, whose checksums it makes right. It never waits
-// and allocates nothing. Its error is a syscall.Errno, the first one; the other peers were sent to all the same. ENETDOWN,
-// ENODEV, ENXIO and EADDRNOTAVAIL mean that the link or the source address is gone, ENOBUFS and EAGAIN that the link does
-// not take it now.
+// and allocates nothing. Its error is a syscall.Errno, the first one; the other peers were sent to all the same. ENETUNREACH,
+// ENODEV and EINVAL are what the kernel says of a link that is down or gone or a source that is no more, EAGAIN that too
+// much waits to go out. No error does not mean that it arrived: a link that is full, or has had its carrier for a moment
+// only, drops it and tells nobody.
 func (s *Socket) Send(message []byte) error {
 	var first error
 	for i, name := range s.names {

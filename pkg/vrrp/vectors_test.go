@@ -78,15 +78,7 @@ var vectors = []vector{
 // capture gives a packet as it was on the wire, and what the kernel would fill in: nil for IPv6, else the IPv4 header.
 func capture(t testing.TB, file string) (Packet, []byte) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata/vectors", file+".hex"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	frame, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := frame[14:]
+	b := frame(t, file)[14:]
 	if b[0]>>4 == 6 {
 		src, _ := netip.AddrFromSlice(b[8:24])
 		dst, _ := netip.AddrFromSlice(b[24:40])
@@ -185,4 +177,18 @@ func TestVectorsAreAll(t *testing.T) {
 	for name := range listed {
 		t.Errorf("%s is missing", name)
 	}
+}
+
+// frame is a captured frame.
+func frame(t testing.TB, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata/vectors", file+".hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
