@@ -28,7 +28,7 @@ func (c *core) linkChanged(now moment, l vip.Link) {
 // attach opens, keeps or closes a router's socket as its interface and source address want it. Who calls it calls restand.
 func (c *core) attach(now moment, r *router) {
 	l := c.links[r.device()]
-	primary := source(&r.config, c.links[r.config.Interface], r.primary)
+	primary := source(&r.config, c.links[r.config.Interface], r.primary, c.isVIP)
 	o := vrrp.SocketOptions{
 		Interface: l.Name, VRID: r.config.ID, Source: primary, Peers: r.config.Peers, Plain: r.config.Plain,
 	}
@@ -57,6 +57,13 @@ func (c *core) attach(now moment, r *router) {
 	r.expect.Self = primary
 	r.compose()
 	c.unbroken(now, r, fmt.Sprintf("%s can be used again", l.Name))
+}
+
+// isVIP tells whether an address is one of those that move: a dead process may have left them on their link.
+func (c *core) isVIP(a netip.Addr) bool {
+	return slices.ContainsFunc(c.routers, func(r *router) bool {
+		return slices.ContainsFunc(r.addresses, func(v vip.Address) bool { return v.Prefix.Addr() == a })
+	})
 }
 
 func same(a, b vrrp.SocketOptions) bool {

@@ -111,8 +111,8 @@ func faults(reasons []link.Reason) string {
 }
 
 // source gives the address that a router's adverts come from, and none if it has none to come from. One that is in use
-// stays while it is there.
-func source(r *link.Router, l vip.Link, inUse netip.Addr) netip.Addr {
+// stays while it is there. A VIP is none, unless this host is its owner and has no other.
+func source(r *link.Router, l vip.Link, inUse netip.Addr, isVIP func(netip.Addr) bool) netip.Addr {
 	has := func(a netip.Addr) bool {
 		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr().WithZone("") == a.WithZone("") })
 	}
@@ -126,8 +126,15 @@ func source(r *link.Router, l vip.Link, inUse netip.Addr) netip.Addr {
 		return inUse
 	}
 	for _, p := range l.Addresses {
-		if a := p.Addr().WithZone(""); suits(r, a) {
+		if a := p.Addr().WithZone(""); suits(r, a) && !isVIP(a) {
 			return a
+		}
+	}
+	if r.Priority == vrrp.PriorityOwner {
+		for _, a := range advertised(r) {
+			if suits(r, a) {
+				return a
+			}
 		}
 	}
 	return netip.Addr{}
