@@ -39,12 +39,16 @@ type T interface {
 type Option func(*options)
 
 type options struct {
-	lvsd   bool
-	memory string
+	lvsd     bool
+	machines bool
+	memory   string
 }
 
 // WithLvsd builds lvsd from the working tree first; tests find it by Lvsd.
 func WithLvsd() Option { return func(o *options) { o.lvsd = true } }
+
+// WithMachines has ready what Host.Machine needs: a small Debian, made once and kept in the user's cache directory.
+func WithMachines() Option { return func(o *options) { o.machines = true } }
 
 // WithMemory sets the memory of the lab's kernel, such as "4G"; 2G without it.
 func WithMemory(size string) Option { return func(o *options) { o.memory = size } }
@@ -118,6 +122,13 @@ func outside(o options) (int, error) {
 			return 0, err
 		}
 		job.Env = append(job.Env, lvsdVariable+"="+path)
+	}
+	if o.machines {
+		path, err := prepareRoot()
+		if err != nil {
+			return 0, err
+		}
+		job.Env = append(job.Env, rootVariable+"="+path)
 	}
 	return Run(ctx, job)
 }
