@@ -1,0 +1,50 @@
+package pair
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkFaults lets the same faults happen to a pair of each program, with equal settings and in one run, and prints
+// what each cost: the longest time without service and all such time, the time with two holders, and how often a
+// director got or lost the VIP.
+func BenchmarkFaults(b *testing.B) {
+	for range b.N {
+		compare(b, time.Second)
+	}
+}
+
+func compare(b *testing.B, advert time.Duration) {
+	var table strings.Builder
+	programs := []program{keepalived, lvsd}
+	fmt.Fprintf(&table, "adverts of %s; seconds\n%-36s", advert, "")
+	for _, of := range programs {
+		fmt.Fprintf(&table, " | %-31s", of.name)
+	}
+	fmt.Fprintf(&table, "\n%-36s", "")
+	for range programs {
+		fmt.Fprintf(&table, " | %7s %7s %7s %7s", "longest", "all", "two", "changes")
+	}
+	for _, f := range faults {
+		fmt.Fprintf(&table, "\n%-36s", f.name)
+		for _, of := range programs {
+			o := once(b, of, f, advert)
+			fmt.Fprintf(&table, " | %7.2f %7.2f %7.2f %7d", o.gap.Seconds(), o.without.Seconds(), o.holding.More.Seconds(), len(o.holding.Changes))
+		}
+		if f.bound != nil {
+			fmt.Fprintf(&table, " | two <= %.2f: %s", f.bound(timesOf(advert)).two.Seconds(), f.bound(timesOf(advert)).because)
+		}
+	}
+	b.Log("\n" + table.String())
+}
+
+// once gives what a fault comes to for a fresh pair, which ends with it. It takes longer than -benchtime, so it is run once.
+func once(b *testing.B, of program, f fault, advert time.Duration) (o outcome) {
+	b.Run(strings.ReplaceAll(of.name+"/"+f.name, " ", "_"), func(b *testing.B) {
+		o = newPair(b, of, advert).measure(f.do, f.settle)
+		b.Log(o)
+	})
+	return o
+}
