@@ -1,0 +1,35 @@
+package vrrptest
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "run only this world, and trace it")
+
+// TestWorlds is the short run; test/bench has the long one.
+func TestWorlds(t *testing.T) {
+	if *seedFlag != 0 {
+		world(t, *seedFlag, true)
+		return
+	}
+	for seed := range uint64(300) {
+		world(t, seed+1, false)
+	}
+}
+
+func world(t *testing.T, seed uint64, trace bool) {
+	s := Random(seed)
+	if trace {
+		t.Logf("%+v", s)
+		s.Trace = func(at time.Duration, s string) { t.Logf("%12v  %s", at, s) }
+	}
+	w := New(s, seed)
+	w.Boot()
+	for range 5 {
+		if v := w.Window(); v != nil {
+			t.Fatalf("-seed %d: %v\n%+v", seed, v, s.Params)
+		}
+	}
+}
