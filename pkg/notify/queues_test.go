@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,11 +260,12 @@ func TestForget(t *testing.T) {
 func TestMismatchAlarms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l log
-		role := "BACKUP"
+		var role atomic.Value
+		role.Store("BACKUP")
 		q := Open(t.TempDir(), "", l.record, l.trouble)
 		defer closeNow(t, q)
 		a := l.notifier("a", time.Second, "vrrp:*")
-		a.Verify = verifierFunc(func() (string, error) { return role, nil })
+		a.Verify = verifierFunc(func() (string, error) { return role.Load().(string), nil })
 		q.Set([]Notifier{a})
 		q.Tell(event("vrrp:VI_1", "MASTER"))
 		wait(3 * time.Second)
@@ -271,7 +273,7 @@ func TestMismatchAlarms(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		wait(time.Minute)
-		role = "master"
+		role.Store("master")
 		wait(time.Minute)
 		const want = `[verify vrrp:VI_1 at notifier a: it says "BACKUP", and not "MASTER"; told again]`
 		if got := l.complaints(); got != want {
