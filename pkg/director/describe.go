@@ -35,6 +35,7 @@ func Describe(old, next Config) []string {
 		}
 	}
 	lines = append(lines, describeChecks(old, next)...)
+	lines = append(lines, describeRouters(old, next)...)
 	if old.Name != next.Name {
 		add("name: %s, was %s", next.Name, old.Name)
 	}
@@ -110,6 +111,25 @@ func describeChecks(old, next Config) []string {
 		}
 	}
 	slices.Sort(lines)
+	return lines
+}
+
+// describeRouters tells of what routers that stay depend on; those that come and go are told where they are run.
+func describeRouters(old, next Config) []string {
+	was := map[string]Router{}
+	for _, r := range old.Routers {
+		was[r.Name] = r
+	}
+	var lines []string
+	for _, r := range next.Routers {
+		o, there := was[r.Name]
+		if there && o.OnSuspect != r.OnSuspect {
+			lines = append(lines, fmt.Sprintf("vrrp %s: on_suspect %d, was %d", r.Name, r.OnSuspect, o.OnSuspect))
+		}
+		if there && !slices.Equal(o.Tracks, r.Tracks) {
+			lines = append(lines, "vrrp "+r.Name+": tracked checks and services changed")
+		}
+	}
 	return lines
 }
 

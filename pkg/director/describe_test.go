@@ -36,6 +36,9 @@ func TestDescribe(t *testing.T) {
 			}
 			return c
 		}, "check alive: changed"},
+		{"what a router depends on", routers(w.config("A"), Router{Name: "VI_1", OnSuspect: -20}, Router{Name: "VI_2"}), func() Config {
+			return routers(w.config("A"), Router{Name: "VI_1", OnSuspect: -5, Tracks: []Track{{Service: "s0"}}}, Router{Name: "VI_3"})
+		}, "vrrp VI_1: on_suspect -5, was -20\nvrrp VI_1: tracked checks and services changed"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			if got := strings.Join(Describe(r.old, r.next()), "\n"); got != r.want {

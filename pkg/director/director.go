@@ -9,7 +9,9 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/audit"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
@@ -79,6 +81,12 @@ type Outputs struct {
 	Verdicts func(map[lvs.CheckID]Known)        // what to remember over a restart, when it changed
 	Probe    func(addrs []netip.Addr)           // ask whether these neighbours, or the gateways, answer; see Probed
 	Doubt    func(suspected bool, words string) // the director began or ceased to suspect itself
+	Event    func(notify.Event)                 // a service or a server is in another state; Mono is not set
+
+	// Standing is what raises or lowers the priority of each router, whole, at once when it changes. Until the first one,
+	// what an earlier process said is the best that is known: it comes when every tracked check was tried, and standWait
+	// after the start at the latest. The map is never changed.
+	Standing func(reasons map[string][]link.Reason)
 }
 
 // What a Table or an audit entry was caused by.

@@ -40,6 +40,7 @@ func Run(in Inputs, out Outputs, before lvs.Table) {
 		case <-timer.C:
 			d.wake(time.Now())
 		}
+		d.stand(time.Now())
 	}
 }
 
@@ -51,8 +52,11 @@ type director struct {
 	before          lvs.Table // of the kernel at start, until its service is first decided
 	checks          map[lvs.CheckID]*check
 	services        []*service
+	named           map[string][]*service // the virtual services of each name
 	table           lvs.Table
 	suspicion       suspicion
+	standing        standing
+	events          events
 	suspicious      bool   // as last told
 	cause           string // of what is being decided
 	ready           bool
@@ -77,6 +81,9 @@ type check struct {
 	count   uint64
 	unasked uint64
 	maxLag  time.Duration
+	because string    // what decided the verdict
+	inVain  int       // tries in a row that could not be asked
+	deaf    string    // why, once they are as many as would change the verdict
 	next    time.Time // when the next try is due
 	users   []*service
 	address *address
@@ -111,7 +118,7 @@ func (d *director) configure(c Config) {
 		k.spec, k.users, k.address = spec, nil, nil
 		d.checks[id] = k
 	}
-	d.services = make([]*service, 0, len(c.Services))
+	d.services, d.named = make([]*service, 0, len(c.Services)), make(map[string][]*service)
 	for _, v := range c.Services {
 		s := old[v.Key]
 		if s == nil {
@@ -124,6 +131,7 @@ func (d *director) configure(c Config) {
 		}
 		s.virtual = v
 		d.services = append(d.services, s)
+		d.named[v.Name] = append(d.named[v.Name], s)
 		for _, id := range checksOf(v) {
 			if k := d.checks[id]; k != nil {
 				k.users = append(k.users, s)
@@ -131,6 +139,11 @@ func (d *director) configure(c Config) {
 		}
 	}
 	clear(d.before)
+	d.events.forget(d.services)
+	if first {
+		d.standing.quiet = d.loaded.Add(standWait)
+	}
+	d.standing.moved = true
 	d.suspicion.configure(c, d.checks)
 	d.config.Found = nil
 	d.cause = CauseReload
@@ -173,12 +186,15 @@ func (d *director) take(batch []health.Report) {
 			continue // of a check that the configuration has dropped
 		}
 		if d.note(c, r) {
+			d.standing.moved = true
 			turned = turned || c.status.Verdict != lvs.Unknown
 			for _, s := range c.users {
 				concerned[s] = true
 			}
 		}
-		d.suspicion.note(c.address, r)
+		if c.address != nil {
+			d.suspicion.note(c.address, r)
+		}
 	}
 	now := time.Now()
 	ask := d.suspicion.consider(now)
@@ -217,7 +233,14 @@ func (d *director) decide(services []*service) {
 			s.since = in.Now
 		}
 		s.state = after
+		d.tellServers(s)
 	}
+	for i, s := range services {
+		if i == 0 || services[i-1].virtual.Name != s.virtual.Name {
+			d.tellService(s.virtual.Name)
+		}
+	}
+	d.standing.moved = true
 }
 
 func (d *director) health(id lvs.CheckID) plan.Health {
@@ -255,7 +278,7 @@ func (d *director) becomeReady(adopted bool) {
 	}
 	if !adopted {
 		for _, c := range d.checks {
-			if c.count == 0 {
+			if c.count == 0 && len(c.users) > 0 {
 				return
 			}
 		}
@@ -269,6 +292,9 @@ func (d *director) untilNext() time.Duration {
 	next := d.suspicion.next()
 	if !d.forgetful.IsZero() {
 		next = earlier(next, d.forgetful.Add(verdictsEvery))
+	}
+	if d.standing.moved {
+		next = earlier(next, d.standing.quiet)
 	}
 	for _, s := range d.services {
 		next = earlier(next, s.state.Next)

@@ -15,7 +15,9 @@ import (
 	"github.com/lvsd/lvsd/checks"
 	"github.com/lvsd/lvsd/pkg/audit"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
@@ -63,6 +65,8 @@ type world struct {
 	ready    []time.Duration
 	record   []string
 	known    map[lvs.CheckID]Known
+	events   []string
+	standing []string
 	probes   int
 	neighbor *Probed // what a neighbour answers; nil is nothing yet
 }
@@ -113,6 +117,10 @@ func (w *world) outputs() Outputs {
 		},
 		Verdicts: func(k map[lvs.CheckID]Known) { locked(func() { w.known = k }) },
 		Doubt:    func(bool, string) {},
+		Event:    func(e notify.Event) { locked(func() { w.events = append(w.events, w.eventLine(e)) }) },
+		Standing: func(r map[string][]link.Reason) {
+			locked(func() { w.standing = append(w.standing, w.standingLine(r)) })
+		},
 		Probe: func([]netip.Addr) {
 			locked(func() { w.probes++ })
 			go func() {

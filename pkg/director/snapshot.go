@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvsd/lvsd/checks"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/plan"
 )
@@ -25,6 +26,8 @@ type Snapshot struct {
 	Suspect      SuspectState   `json:"suspect"`
 	Services     []ServiceState `json:"services"`
 	Checks       []CheckState   `json:"checks"`
+
+	Standing map[string][]link.Reason `json:"standing,omitempty"` // of each router by name, as last said
 }
 
 // SuspectState tells whether the director doubts itself.
@@ -133,6 +136,7 @@ func (d *director) snapshot(ask Ask) *Snapshot {
 		Suspect:  SuspectState{Suspected: suspected, Words: words, Silent: n, Addresses: of},
 		Services: make([]ServiceState, 0, len(d.services)),
 		Checks:   make([]CheckState, 0, len(d.checks)),
+		Standing: d.standing.reasons,
 	}
 	if suspected {
 		snap.Suspect.Since = d.suspicion.began

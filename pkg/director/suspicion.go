@@ -67,6 +67,9 @@ func (s *suspicion) configure(c Config, checks map[lvs.CheckID]*check) {
 	old := s.addresses
 	s.config, s.window, s.comeback, s.addresses = c.Suspect, 0, 0, map[netip.Addr]*address{}
 	for id, k := range checks {
+		if len(k.users) == 0 { // of this host: how it fares says nothing of the path to the servers
+			continue
+		}
 		s.window = max(s.window, max(k.spec.Interval, k.spec.DownInterval)+k.spec.Timeout)
 		s.comeback = max(s.comeback, comeback(k.spec))
 		host := id.Addr.Addr()
