@@ -5,15 +5,11 @@ import (
 	"net/netip"
 )
 
-// sum adds b to the one's complement sum s (RFC 1071), unfolded. b begins at an even place of what is summed; a last odd
-// byte counts as if a zero followed.
+// sum adds b to the one's complement sum s (RFC 1071), unfolded. b has an even number of bytes, as messages have, and at most
+// MaxMessage: it cannot overflow.
 func sum(s uint32, b []byte) uint32 {
-	for len(b) >= 2 {
-		s += uint32(binary.BigEndian.Uint16(b)) // at most 4 KiB are summed: this cannot overflow
-		b = b[2:]
-	}
-	if len(b) == 1 {
-		s += uint32(b[0]) << 8
+	for ; len(b) >= 2; b = b[2:] {
+		s += uint32(binary.BigEndian.Uint16(b))
 	}
 	return s
 }

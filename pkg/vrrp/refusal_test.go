@@ -55,6 +55,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{name: "an extension", change: func(p *Packet) { p.Payload = append(p.Payload, 0, 0, 1); resum(p) }, want: Extension, words: "3 bytes of an unknown extension follow its 2 addresses"},
 		{name: "padding", change: func(p *Packet) { p.Payload = append(p.Payload, 0, 0, 0) }},
 		{name: "padding that the checksum covers", change: func(p *Packet) { p.Payload = append(p.Payload, 0, 0, 0); resum(p) }},
+		{name: "IPv6 without a pseudo-header", make: good6, change: func(p *Packet) {
+			p.Payload[6], p.Payload[7] = 0, 0
+			binary.BigEndian.PutUint16(p.Payload[6:], ^oracle(p.Payload))
+		}, want: BadChecksum, words: "bad checksum"},
 		{name: "own", change: func(p *Packet) { p.Src = netip.MustParseAddr("198.51.100.1") }, want: Own, words: "own packet"},
 		{name: "far", change: func(p *Packet) { p.TTL = 9 }, want: LowTTL, words: "it came with TTL 9 instead of 255, so from beyond a router"},
 		{name: "unknown type", change: set8(0, 3<<4|7), want: BadType, words: "it is of type 7, and only 1 is known"},
@@ -176,6 +180,14 @@ func TestRetarget(t *testing.T) {
 					t.Errorf("from %v to %v: %x, want %x", from, to, got, want)
 				}
 			}
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	for s, want := range map[uint32]uint16{0: 0, 0xffff: 0xffff, 0x10000: 1, 0x1ffff: 1, 0xffffffff: 0xffff, 0x8000ffff: 0x8000} {
+		if got := fold(s); got != want {
+			t.Errorf("%#x: %#x, want %#x", s, got, want)
 		}
 	}
 }

@@ -74,6 +74,73 @@ func TestSocketCarries(t *testing.T) {
 	}
 }
 
+// A socket hears the adverts of its own virtual router only.
+func TestSocketHearsItsRouterOnly(t *testing.T) {
+	a, b := lan(t)
+	for _, c := range paths {
+		t.Run(c.name, func(t *testing.T) {
+			from, _ := c.ends(a, b)
+			ids := []uint8{1, 50, 255}
+			var sockets []*Socket
+			for _, id := range ids {
+				sockets = append(sockets, b.open(SocketOptions{VRID: id, Source: ip(c.to)}))
+			}
+			for _, id := range []uint8{0, 1, 50, 51, 255} {
+				message := c.message(from.Destination())
+				message[1] = id
+				must(t, from.Send(message))
+			}
+			for i, s := range sockets {
+				if p := receive(t, s); p.Payload[1] != ids[i] {
+					t.Errorf("%d hears %d", ids[i], p.Payload[1])
+				}
+				if p, err := s.Receive(); err != ErrNone {
+					t.Errorf("%d hears %+v, %v", ids[i], p, err)
+				}
+			}
+		})
+	}
+}
+
+// What came before the filter was there is thrown away, and what comes later is not.
+func TestDrain(t *testing.T) {
+	a, b := lan(t)
+	from, to := paths[0].ends(a, b)
+	for range 100 {
+		must(t, from.Send(paths[0].message(Multicast4)))
+	}
+	wait(t, to.FD())
+	to.drain()
+	if p, err := to.Receive(); err != ErrNone {
+		t.Errorf("%+v, %v", p, err)
+	}
+	must(t, from.Send(paths[0].message(Multicast4)))
+	receive(t, to)
+}
+
+// What cannot be seen on a link that has room.
+func TestSocketOptions(t *testing.T) {
+	a, _ := lan(t)
+	four, six := a.open(SocketOptions{VRID: 51, Source: ip("192.0.2.1")}), a.open(SocketOptions{VRID: 51, Source: ip("fe80::ff:fe00:1")})
+	for _, c := range []struct {
+		s                 *Socket
+		level, opt, value int
+	}{
+		{four, unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+		{six, unix.SOL_SOCKET, unix.SO_PRIORITY, 6},
+		{four, unix.SOL_SOCKET, unix.SO_RCVBUF, 2 * queue},
+		{six, unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * queue},
+		{four, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+		{six, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0},
+		{six, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT},
+	} {
+		got, err := unix.GetsockoptInt(c.s.FD(), c.level, c.opt)
+		if err != nil || got != c.value {
+			t.Errorf("option %d of %d is %d, want %d; %v", c.opt, c.level, got, c.value, err)
+		}
+	}
+}
+
 // What is on the wire is what keepalived put there, but for what the kernel numbers: the identification of IPv4, so also
 // the checksum of its header, and the flow label of IPv6.
 func TestWireIsAsCaptured(t *testing.T) {
