@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Name      string        // of this director
 	State     string        // directory of what is kept over a restart, an absolute path
+	Runtime   string        // directory of the vrrp process, with its record and its socket, an absolute path
 	Resync    time.Duration // how often the kernel table is compared
 	Audit     audit.Config
 	Control   Control

@@ -23,6 +23,10 @@ func readGlobals(root *value) *Config {
 		State:  root.filename("state", "/var/lib/lvsd"),
 		Resync: root.duration("resync", 2*time.Second, 100*time.Millisecond, time.Hour),
 	}
+	c.Runtime = root.filename("runtime", "/run/lvsd-vrrp")
+	if len(c.Runtime) > 90 { // its socket's path may have 107 bytes: struct sockaddr_un of unix(7)
+		root.failKey("runtime", "is longer than 90 bytes: there is a socket in it")
+	}
 	if err := checkName(c.Name); root.table["name"] != nil && !root.table["name"].blamed() && err != nil {
 		root.failKey("name", "%v", err)
 	}

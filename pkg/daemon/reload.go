@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,7 +15,9 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/director"
+	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/systemd"
 )
 
@@ -87,7 +92,7 @@ func (d *daemon) Reload(ctx context.Context, by control.Caller) (*control.Reload
 
 // reload takes over the configuration file as it is now, or refuses it whole. It runs in serve's goroutine, so that two
 // reloads never meet.
-func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
+func (d *daemon) reload(ctx context.Context, uid *uint32) (*control.Reloaded, error) {
 	if d.isReady() { // before that, systemd waits for the first table, not for a reload
 		_ = systemd.Reloading()
 		defer func() { _ = systemd.Ready(d.summary()) }()
@@ -113,11 +118,20 @@ func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
 	if wanted.Found, err = d.reader.find(added(old.Director, next.Director)); err != nil {
 		return nil, d.refused(fmt.Errorf("reload: services that are new to lvsd could not be looked at, so nothing was changed: %w", err), actor, uid)
 	}
+	paired, err := d.preparePair(ctx, next)
+	if err != nil {
+		return nil, d.refused(fmt.Errorf("reload: the vrrp process refuses it, so nothing was changed: %w", err), actor, uid)
+	}
 	d.server.Allow(control.Access{Read: next.Control.Read, Admin: next.Control.Admin})
 	d.config.set(next)
 	d.recorder.reasons.configure(next.Director)
 	d.configs <- wanted // first: what the monitors report of a check that it does not know is dropped
 	d.monitors.Set(next.Director.Checks)
+	d.queues.Set(next.Notifiers)
+	d.syncs.Set(next.Sync)
+	if err := paired(); err != nil {
+		done.Warnings = append(done.Warnings, err.Error())
+	}
 	for _, warning := range done.Warnings {
 		d.world.Log.Warn().Msg(warning)
 	}
@@ -126,6 +140,7 @@ func (d *daemon) reload(uid *uint32) (*control.Reloaded, error) {
 		what = fmt.Sprintf("%d changes: %s", n, joinBounded(done.Changes))
 	}
 	d.recorder.record(audit.Entry{Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "replaced", Reason: what})
+	d.tellOfConfig("LOADED", what)
 	return done, nil
 }
 
@@ -135,6 +150,7 @@ func (d *daemon) refused(err error, actor string, uid *uint32) error {
 	d.recorder.record(audit.Entry{
 		Event: audit.EventConfig, Actor: actor, UID: uid, From: "in force", To: "refused", Error: err.Error(),
 	})
+	d.tellOfConfig("REFUSED", linesOf(err)[0])
 	return err
 }
 
@@ -175,6 +191,54 @@ func describe(old, next *config.Config) []string {
 	if old.Timeouts != next.Timeouts {
 		lines = append(lines, "ipvs: timeouts changed")
 	}
+	if old.Sync != next.Sync {
+		lines = append(lines, "vrrp: sync_connections changed")
+	}
+	lines = append(lines, describePair(old.Pair, next.Pair)...)
+	return append(lines, describeNotifiers(old.Notifiers, next.Notifiers)...)
+}
+
+// describePair lists what changes of the routers.
+func describePair(old, next *link.Config) []string {
+	routers := func(c *link.Config) map[string]link.Router {
+		all := map[string]link.Router{}
+		if c != nil {
+			for _, r := range c.Routers {
+				all[r.Name] = r
+			}
+		}
+		return all
+	}
+	return describeNamed("vrrp", routers(old), routers(next))
+}
+
+func describeNotifiers(old, next []notify.Notifier) []string {
+	named := func(list []notify.Notifier) map[string]notify.Notifier {
+		all := map[string]notify.Notifier{}
+		for _, n := range list {
+			all[n.Name] = n
+		}
+		return all
+	}
+	return describeNamed("notifier", named(old), named(next))
+}
+
+// describeNamed lists what is new, gone or otherwise of things with names.
+func describeNamed[T any](kind string, old, next map[string]T) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		switch was, there := old[name]; {
+		case !there:
+			lines = append(lines, fmt.Sprintf("%s %s: added", kind, name))
+		case !reflect.DeepEqual(was, next[name]):
+			lines = append(lines, fmt.Sprintf("%s %s: settings changed", kind, name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if _, there := next[name]; !there {
+			lines = append(lines, fmt.Sprintf("%s %s: removed", kind, name))
+		}
+	}
 	return lines
 }
 
@@ -188,6 +252,7 @@ func needRestart(old, next *config.Config) []string {
 	}
 	add("state", old.State, next.State)
 	add("control.socket", old.Control.Socket, next.Control.Socket)
+	add("runtime", old.Runtime, next.Runtime)
 	add("resync", old.Resync, next.Resync)
 	return lines
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/ipvs"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/systemd"
 )
@@ -45,6 +46,11 @@ type daemon struct {
 	resync   time.Duration
 	loop     *reconcile.Loop[wanted]
 	verdicts *reconcile.Loop[map[lvs.CheckID]director.Known]
+	syncs    *reconcile.Loop[ipvs.Sync]
+	partner  *partner
+	queues   *notify.Queues
+	aside    context.Context // of what goes on beside the data's way, until the data has drained
+	paired   bool            // the vrrp process is followed
 	configs  chan director.Config
 	asks     chan director.Ask
 	probed   chan director.Probed
@@ -136,6 +142,17 @@ func (d *daemon) recall(c *config.Config, kernel ipvs.Kernel) {
 	d.table = newTable(kernel, c, owned, d.recorder, d.ready)
 	d.loop = reconcile.NewLoop(d.table.apply, tableRetry, c.Resync)
 	d.verdicts = reconcile.NewLoop(d.keepVerdicts(c.State), verdictsRetry, verdictsAgain)
+	d.syncs = reconcile.NewLoop(d.keepSyncing(), syncsAgain, syncsAgain)
+	d.queues = notify.Open(c.State, c.Name, d.told, func(err error) {
+		d.world.Log.Error().Err(err).Msg("telling of changes is in trouble")
+	})
+	since, err := readPartner(c.State)
+	if err != nil {
+		d.world.Log.Warn().Err(err).Msg("state not read; what VRRP did lately is recorded anew")
+	}
+	d.partner = newPartner(LinkPath(c.Runtime), c.State, since, d.recorder.record, d.queues.Tell, d.monitors.SetRole, func(err error) {
+		d.world.Log.Warn().Err(err).Msg("how far VRRP was recorded is not kept; after a restart it is recorded again")
+	})
 }
 
 // live runs the parts until ctx is done and ends them in the order of the data.
@@ -150,6 +167,7 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	}
 	aside, endAside := context.WithCancel(context.Background())
 	defer endAside()
+	d.aside = aside
 	decided := make(chan struct{})
 	go func() {
 		defer close(decided)
@@ -161,6 +179,11 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	go func() { defer close(tableDone); d.loop.Run() }()
 	verdictsDone := make(chan struct{})
 	go func() { defer close(verdictsDone); d.verdicts.Run() }()
+	syncsDone := make(chan struct{})
+	go func() { defer close(syncsDone); d.syncs.Run() }()
+	d.queues.Set(c.Notifiers)
+	d.syncs.Set(c.Sync)
+	d.pairUp(aside, c)
 	d.running.Go(func() {
 		if err := d.server.Serve(aside, d); err != nil {
 			d.world.Log.Error().Err(err).Msg("control socket closed")
@@ -183,16 +206,20 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	<-decided
 	d.loop.Close()
 	d.verdicts.Close()
-	err := errors.Join(within(tableDone, "table"), within(verdictsDone, "state"))
+	d.syncs.Close()
+	err := errors.Join(within(tableDone, "table"), within(verdictsDone, "state"), within(syncsDone, "connection synchronisation"))
 	if d.options.FlushOnStop && err == nil {
 		err = d.table.flush()
 	}
 	endAside()
 	d.running.Wait()
-	d.recorder.record(audit.Entry{Event: audit.EventDaemon, Actor: director.CauseStop, To: "stopped"})
 	last, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	err = errors.Join(err, d.recorder.audit.Close(last))
+	err = errors.Join(err, d.queues.Close(last)) // what is not told is told after the next start
+	d.recorder.record(audit.Entry{Event: audit.EventDaemon, Actor: director.CauseStop, To: "stopped"})
+	closing, done := context.WithTimeout(context.Background(), stopTimeout)
+	defer done()
+	err = errors.Join(err, d.recorder.audit.Close(closing))
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())
 	}
@@ -209,11 +236,12 @@ func (d *daemon) serve(ctx context.Context, signals Signals) {
 		case <-ready:
 			ready = nil
 			d.recorder.record(audit.Entry{Event: audit.EventDaemon, Actor: director.CauseStart, To: "ready"})
+			d.partner.ready()
 			_ = systemd.Ready(d.summary())
 		case <-signals.Reload:
-			_, _ = d.reload(nil)
+			_, _ = d.reload(ctx, nil)
 		case r := <-d.reloads:
-			done, err := d.reload(&r.by.UID)
+			done, err := d.reload(ctx, &r.by.UID)
 			r.reply <- reloadReply{done, err}
 		case <-signals.Reopen:
 			d.recorder.audit.Reopen()
@@ -236,6 +264,8 @@ func (d *daemon) outputs(ctx context.Context) director.Outputs {
 		Record:   d.recorder.record,
 		Verdicts: d.verdicts.Set,
 		Doubt:    func(bool, string) {},
+		Event:    d.queues.Tell,
+		Standing: d.partner.stand,
 		Probe: func(addrs []netip.Addr) {
 			d.running.Go(func() { // one at a time: the director asks again only after an answer
 				asking, cancel := context.WithTimeout(ctx, probeTimeout)

@@ -31,6 +31,14 @@ func (d *daemon) Status(ctx context.Context, server netip.Addr) (*control.Status
 			Version: d.world.Version, Go: runtime.Version(), PID: os.Getpid(), Goroutines: runtime.NumGoroutine(),
 		},
 	}
+	s.Notify = d.queues.State()
+	if d.config.get().Pair != nil {
+		heard, err := d.partner.status()
+		s.Pair = &control.Pair{VRRP: heard}
+		if err != nil {
+			s.Pair.Error = err.Error()
+		}
+	}
 	owned := d.table.ownedKeys()
 	if s.Table, err = d.reader.rows(owned, server); err != nil {
 		s.TableError = err.Error()

@@ -38,6 +38,7 @@ const (
 	stopTimeout    = 10 * time.Second // for the last table to be written
 	probeTimeout   = 2 * time.Second  // for neighbours to answer; they take 0.9 s to be silent
 	statusTimeout  = 5 * time.Second  // for the director to answer
+	syncsAgain     = 5 * time.Second  // between two looks at the daemons of connection synchronisation
 	tableRetry     = time.Second      // after a write that failed
 	stuckAfter     = 30 * time.Second // without a turn of the table loop, besides ten resyncs
 	watchdogPeriod = 5 * time.Second  // for each part to show that it is alive

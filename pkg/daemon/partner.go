@@ -15,45 +15,47 @@ import (
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
-// pairFile keeps in the state directory how far the vrrp process' transitions have been recorded.
-const pairFile = "pair.json"
+// partnerFile keeps in the state directory how far the vrrp process' transitions have been recorded.
+const partnerFile = "vrrp.json"
 
-type pairState struct {
+type partnerState struct {
 	Format int    `json:"format"`
 	Boot   string `json:"boot"`
 	Seq    uint64 `json:"seq"`
 }
 
-// pair is this process' side of the vrrp process: it passes on the director's reasons, records what happens there, and
+// partner is this process' side of the vrrp process: it passes on the director's reasons, records what happens there, and
 // has it told. It works from start on, whether or not the other process runs.
-type pair struct {
+type partner struct {
 	socket string
 	record func(audit.Entry)
 	tell   func(notify.Event)
 	role   func(string) // master, backup, fault or none: for check scripts
 	words  chan link.Word
-	kept   *reconcile.Loop[pairState]
-	since  pairState // as read at the start
+	kept   *reconcile.Loop[partnerState]
+	since  partnerState // as read at the start
 
 	// Only the goroutine of follow sees these.
 	seq    uint64
 	states map[string]string // of each subject, as last told
 
 	mu    sync.Mutex
+	word  link.Word   // as last said
+	stood bool        // the director has said its first
 	state *link.State // as last heard; nil if never, or if the other process has gone
 	gone  error       // why it is not heard; nil if it is, or if nobody has looked
 }
 
-func newPair(socket, dir string, since pairState, record func(audit.Entry), tell func(notify.Event), role func(string), trouble func(error)) *pair {
-	p := &pair{
+func newPartner(socket, dir string, since partnerState, record func(audit.Entry), tell func(notify.Event), role func(string), trouble func(error)) *partner {
+	p := &partner{
 		socket: socket, record: record, tell: tell, role: role, since: since, seq: since.Seq,
 		words: make(chan link.Word, 1), states: map[string]string{},
 	}
-	p.kept = reconcile.NewLoop(func(s pairState, fresh bool) error {
+	p.kept = reconcile.NewLoop(func(s partnerState, fresh bool) error {
 		if !fresh {
 			return nil
 		}
-		err := writeState(filepath.Join(dir, pairFile), s)
+		err := writeState(filepath.Join(dir, partnerFile), s)
 		if err != nil {
 			trouble(err)
 		}
@@ -62,31 +64,38 @@ func newPair(socket, dir string, since pairState, record func(audit.Entry), tell
 	return p
 }
 
-// readPair reads how far the record is.
-func readPair(dir string) (pairState, error) {
-	var s pairState
-	err := readState(filepath.Join(dir, pairFile), &s)
+// readPartner reads how far the record is.
+func readPartner(dir string) (partnerState, error) {
+	var s partnerState
+	err := readState(filepath.Join(dir, partnerFile), &s)
 	return s, err
 }
 
-// stand hands the director's word on; the newest counts. It never blocks.
-func (p *pair) stand(ready bool, reasons map[string][]link.Reason) {
-	w := link.Word{Ready: ready, Reasons: reasons}
-	for {
-		select {
-		case p.words <- w:
-			return
-		default:
-		}
-		select {
-		case <-p.words:
-		default:
-		}
+// stand hands the director's reasons on. It never blocks.
+func (p *partner) stand(reasons map[string][]link.Reason) {
+	p.say(func(w *link.Word) { w.Reasons, p.stood = reasons, true })
+}
+
+// ready tells that the first table is in the kernel.
+func (p *partner) ready() { p.say(func(w *link.Word) { w.Ready = true }) }
+
+// say changes the word; the newest counts. Before the director has said its first, an earlier process' word holds.
+func (p *partner) say(change func(*link.Word)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.word)
+	if !p.stood {
+		return
 	}
+	select {
+	case <-p.words: // overtaken
+	default:
+	}
+	p.words <- p.word // there is room: only this sends, under the lock
 }
 
 // follow lives with the vrrp process until ctx is done.
-func (p *pair) follow(ctx context.Context) {
+func (p *partner) follow(ctx context.Context) {
 	keeping := make(chan struct{})
 	go func() { defer close(keeping); p.kept.Run() }()
 	link.Follow(ctx, link.Following{Path: p.socket, Since: p.since.Seq, Words: p.words, Heard: p.heard, Turned: p.turned})
@@ -95,7 +104,7 @@ func (p *pair) follow(ctx context.Context) {
 }
 
 // turned tells that the vrrp process is heard, or no longer.
-func (p *pair) turned(up bool, err error) {
+func (p *partner) turned(up bool, err error) {
 	e := audit.Entry{Event: audit.EventVRRP, Actor: "lvsd", From: "not heard", To: "heard", Reason: "the vrrp process answers"}
 	if !up {
 		e.From, e.To, e.Reason, e.Error = "", "not heard", "VIPs are the vrrp process' own affair meanwhile", err.Error()
@@ -112,7 +121,7 @@ func (p *pair) turned(up bool, err error) {
 }
 
 // heard takes in what the vrrp process says.
-func (p *pair) heard(m link.Message) {
+func (p *partner) heard(m link.Message) {
 	transitions, notices := m.Transitions, m.Notices
 	for len(transitions)+len(notices) > 0 { // in the order in which they happened
 		if len(notices) == 0 || len(transitions) > 0 && transitions[0].Seq < notices[0].Seq {
@@ -133,14 +142,14 @@ func (p *pair) heard(m link.Message) {
 	for _, r := range m.State.Routers {
 		p.level(m.State, r)
 	}
-	if now := (pairState{Format: stateFormat, Boot: m.State.Boot, Seq: p.seq}); now != p.since {
+	if now := (partnerState{Format: stateFormat, Boot: m.State.Boot, Seq: p.seq}); now != p.since {
 		p.since = now
 		p.kept.Set(now)
 	}
 }
 
 // moved records a transition and has it told.
-func (p *pair) moved(t link.Transition) {
+func (p *partner) moved(t link.Transition) {
 	p.seq = t.Seq
 	name := t.Group
 	if name == "" {
@@ -161,15 +170,15 @@ func (p *pair) moved(t link.Transition) {
 		event.Peer = t.Peer.String()
 	}
 	if t.Group != "" {
-		p.say(event, t.Group, "GROUP", false)
+		p.pass(event, t.Group, "GROUP", false)
 	}
 	for _, r := range t.Routers {
-		p.say(event, r, "INSTANCE", t.Group != "")
+		p.pass(event, r, "INSTANCE", t.Group != "")
 	}
 }
 
 // level tells the state of a router, or of its group, that no transition has told: after a start.
-func (p *pair) level(s *link.State, r link.RouterState) {
+func (p *partner) level(s *link.State, r link.RouterState) {
 	event := notify.Event{
 		State: told(r.State), Priority: int(r.Priority), Reason: r.Cause, At: r.Since, Mono: r.SinceMono,
 	}
@@ -181,20 +190,20 @@ func (p *pair) level(s *link.State, r link.RouterState) {
 		member      bool
 	}{{r.Group, "GROUP", false}, {r.Name, "INSTANCE", r.Group != ""}} {
 		if subject.name != "" && p.states[subject.name] != event.State {
-			p.say(event, subject.name, subject.title, subject.member)
+			p.pass(event, subject.name, subject.title, subject.member)
 		}
 	}
 }
 
-// say has a state told.
-func (p *pair) say(e notify.Event, name, title string, member bool) {
+// pass has a state told.
+func (p *partner) pass(e notify.Event, name, title string, member bool) {
 	e.Subject, e.Title, e.Member = notify.Subject{Kind: "vrrp", Name: name}, title, member
 	p.states[name] = e.State
 	p.tell(e)
 }
 
 // noticed records what else there is to know.
-func (p *pair) noticed(n link.Notice) {
+func (p *partner) noticed(n link.Notice) {
 	p.seq = n.Seq
 	e := audit.Entry{Time: n.At, Event: audit.EventVRRP, Actor: "vrrp", Router: n.Router, Reason: n.Words}
 	if n.Alarm {
@@ -226,14 +235,14 @@ func roleOf(s *link.State) string {
 }
 
 // status gives what was last heard.
-func (p *pair) status() (*link.State, error) {
+func (p *partner) status() (*link.State, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.state, p.gone
 }
 
-// ask sends the vrrp process one request. errAlone is that it does not run.
-func (p *pair) ask(ctx context.Context, m link.Message) error {
+// ask sends the vrrp process one request, and waits for its answer.
+func (p *partner) ask(ctx context.Context, m link.Message) error {
 	c, err := link.Dial(ctx, p.socket)
 	if err != nil {
 		return err
@@ -248,5 +257,5 @@ func (p *pair) ask(ctx context.Context, m link.Message) error {
 // absent tells whether an error of ask is that there is no vrrp process, rather than its word.
 func absent(err error) bool { return errors.Is(err, link.ErrNoAnswer) }
 
-// pairTimeout is for the vrrp process to answer.
-const pairTimeout = 3 * time.Second
+// partnerTimeout is for the vrrp process to answer.
+const partnerTimeout = 3 * time.Second
