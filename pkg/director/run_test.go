@@ -577,6 +577,7 @@ func BenchmarkVerdict(b *testing.B) {
 	}
 	d := &director{checks: map[lvs.CheckID]*check{}, table: lvs.Table{}, out: Outputs{
 		Table: func(lvs.Table, string) {}, Ready: func() {}, Record: func(audit.Entry) {}, Verdicts: func(map[lvs.CheckID]Known) {},
+		Event: func(notify.Event) {}, Standing: func(map[string][]link.Reason) {},
 	}}
 	d.configure(c)
 	id := c.Services[500].Servers[5].Checks[0]
@@ -586,5 +587,6 @@ func BenchmarkVerdict(b *testing.B) {
 	}
 	for i := 0; b.Loop(); i++ {
 		d.take([]health.Report{turn[i%2]})
+		d.stand(time.Now())
 	}
 }
