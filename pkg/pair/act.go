@@ -132,10 +132,10 @@ func (c *core) move(now moment, g *group, effects []vrrp.Effect) {
 	from := g.state
 	r := g.routers[at]
 	peer, _, _ := r.machine().Peer()
-	g.state, g.since, g.cause = state, now.wall, cause.String()
+	g.state, g.since, g.cause = state, now, cause.String()
 	g.transitions++
 	c.history.transition(link.Transition{
-		At: now.wall, Group: g.name, Routers: g.names(), From: from.String(), To: state.String(), Cause: g.cause,
+		At: now.wall, Mono: time.Duration(now.at), Group: g.name, Routers: g.names(), From: from.String(), To: state.String(), Cause: g.cause,
 		Priority: r.machine().Priority(), Peer: peer,
 	})
 	for _, r := range g.routers {

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -193,8 +194,7 @@ func (c *core) duplicate(now moment, rep *vip.Report) {
 		// Each of n addresses is asked for every n times 10 s.
 		until := now.at.Add(time.Minute + time.Duration(len(r.addresses))*25*time.Second)
 		a := rep.Address.Prefix.Addr()
-		words := fmt.Sprintf("%x:%x:%x:%x:%x:%x", rep.MAC[0], rep.MAC[1], rep.MAC[2], rep.MAC[3], rep.MAC[4], rep.MAC[5])
-		words = fmt.Sprintf("%s answers for %v too", words, a)
+		words := fmt.Sprintf("%v answers for %v too", net.HardwareAddr(rep.MAC[:]), a)
 		if !r.alarms.held(alarmContested) {
 			words += ", and VRRP does not hear it"
 		}

@@ -219,7 +219,7 @@ func (r *router) rival(now moment, e vrrp.Event) string {
 		return who + ": two owners, and only one can have the addresses as its own"
 	case own == vrrp.PriorityOwner:
 		return who + ": it does not hear the owner of the addresses: loss on the way there, or a filter"
-	case now.wall.Sub(r.group.since) < 2*r.params.Interval:
+	case now.at.Sub(r.group.since.at) < 2*r.params.Interval:
 		return who + ": both took over at the same time"
 	}
 	return who + ": it does not hear this router: loss in one direction, or a filter"

@@ -140,7 +140,7 @@ func (c *core) join(now moment, name string, routers []*router) *group {
 	if before != nil {
 		g.state, g.since, g.cause, g.transitions = before.state, before.since, before.cause, before.transitions
 	} else {
-		g.since = now.wall
+		g.since = now
 	}
 	c.unmix(now, g)
 	c.enlist(now, g, news)
@@ -223,6 +223,18 @@ func (c *core) reconfigure(now moment, r *router, to *link.Router) {
 	c.enter(r)
 }
 
+// sweepNext is when a router that leaves can be forgotten: it has stopped, has said so, and its VIPs are off, or will never
+// be.
+func (r *router) sweepNext() vrrp.Instant {
+	switch {
+	case r.machine().State() != vrrp.Stopped || r.burst > 0:
+		return vrrp.Never
+	case r.settled:
+		return 0
+	}
+	return r.renewed.Add(farewellTime)
+}
+
 // sweep forgets routers that left, and begins those that waited for it.
 func (c *core) sweep(now moment) {
 	swept := false
@@ -231,7 +243,7 @@ func (c *core) sweep(now moment) {
 			continue
 		}
 		r := g.routers[0]
-		if r.burst > 0 || !r.settled && now.at.Sub(r.renewed) < farewellTime {
+		if now.at < r.sweepNext() {
 			continue
 		}
 		c.detach(now, r)
@@ -261,7 +273,7 @@ func (c *core) stop(now moment) {
 // over tells whether everything has stopped and its VIPs are off.
 func (c *core) over(now moment) bool {
 	for _, r := range c.routers {
-		if r.machine().State() != vrrp.Stopped || r.burst > 0 || !r.settled && now.at.Sub(r.renewed) < farewellTime {
+		if now.at < r.sweepNext() {
 			return false
 		}
 	}

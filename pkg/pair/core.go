@@ -40,7 +40,8 @@ type core struct {
 	realTime  string
 	boot      string
 	pid       int
-	started   time.Time
+	started   time.Time // of the process's life, over programs that followed each other in it
+	image     time.Time // of this program
 	addresses Addresses
 	open      func(vrrp.SocketOptions, *router) (port, error)
 	journal   *journal
@@ -114,7 +115,7 @@ type group struct {
 	counted     bool // that a peer lives counts for the priority
 	state       vrrp.State // as it was last told
 	before      vrrp.State // what the process before last told
-	since       time.Time
+	since       moment
 	cause       string
 	transitions uint64
 }
@@ -173,8 +174,8 @@ func (r *router) next() vrrp.Instant {
 	if r.broken != "" {
 		next = min(next, r.opened.Add(reopenEvery))
 	}
-	if r.group.leaving && r.machine().State() == vrrp.Stopped {
-		next = min(next, r.renewed.Add(farewellTime))
+	if r.group.leaving {
+		next = min(next, r.sweepNext())
 	}
 	return next
 }

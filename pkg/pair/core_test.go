@@ -34,9 +34,9 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("the master wants %+v", w)
 	}
 	a.dead = true
-	l.pass(3500 * time.Millisecond)
+	l.pass(2500 * time.Millisecond)
 	l.want("dead backup")
-	l.pass(time.Second)
+	l.pass(2 * time.Second)
 	l.want("dead master")
 	if diff := cmp.Diff([]string{"stopped>backup: " + vrrp.CauseStart.String(), "backup>master: " + vrrp.CauseSilence.String()}, b.moves(0)); diff != "" {
 		t.Error(diff)
@@ -285,7 +285,7 @@ func TestHoldAfterStart(t *testing.T) {
 }
 
 func TestRunGone(t *testing.T) {
-	l, a, b := pairOf(t, both(vi(150)), both(vi(100, func(r *link.Router) { r.OnLost = -20 })))
+	l, a, b := pairOf(t, both(vi(150, func(r *link.Router) { r.PeerPriority = 100 })), both(vi(100, func(r *link.Router) { r.OnLost = -20 })))
 	a.say(map[string][]link.Reason{"VI_1": {{Words: "check app: exit 1", Weight: -10}}})
 	b.say(map[string][]link.Reason{"VI_1": {{Words: "check app: exit 1", Weight: -1}}})
 	l.pass(time.Second)

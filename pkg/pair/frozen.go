@@ -27,6 +27,7 @@ type FrozenRouter struct {
 	Socket       int               `json:"socket"` // descriptor that stays open over an exec; -1 is none
 	State        vrrp.State        `json:"state"`
 	Since        time.Time         `json:"since"`
+	SinceAt      vrrp.Instant      `json:"since_at"`
 	Cause        string            `json:"cause,omitempty"`
 	Held         bool              `json:"held,omitempty"` // by the hold after the start
 	Peer         netip.Addr        `json:"peer,omitzero"`
@@ -62,7 +63,7 @@ func (c *core) freeze(now moment) *Frozen {
 	for _, r := range c.routers {
 		m := r.machine()
 		was := FrozenRouter{
-			Router: identity(&r.config), Socket: -1, State: m.State(), Since: r.group.since, Cause: r.group.cause, Held: m.Held(),
+			Router: identity(&r.config), Socket: -1, State: m.State(), Since: r.group.since.wall, SinceAt: r.group.since.at, Cause: r.group.cause, Held: m.Held(),
 			Learned: m.Learned(), Election: r.election, Transitions: r.group.transitions, Sent: r.sent, Heard: r.heard,
 			Refused: r.refusals(),
 		}
@@ -91,7 +92,8 @@ func (c *core) recall(now moment, f *Frozen) {
 			for why := range r.refused {
 				r.refused[why].count = was.Refused[vrrp.Refusal(why).String()]
 			}
-			g.before, g.since, g.cause, g.transitions = was.State, was.Since, was.Cause, was.Transitions
+			g.before, g.cause, g.transitions = was.State, was.Cause, was.Transitions
+			g.since = moment{at: was.SinceAt, wall: was.Since}
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // lan is a link in memory on virtual time, and the directors on it: each with a core of its own, real packets between them.
 type lan struct {
-	t     *testing.T
+	t     testing.TB
 	now   moment
 	nodes []*node
 	wire  []inFlight
@@ -100,7 +100,7 @@ func (l *lan) carry(from *fakePort, message []byte) {
 }
 
 // newLAN begins at some time after the boot.
-func newLAN(t *testing.T) *lan {
+func newLAN(t testing.TB) *lan {
 	return &lan{t: t, now: moment{at: vrrp.Instant(time.Hour), wall: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}}
 }
 

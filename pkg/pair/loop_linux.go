@@ -93,7 +93,7 @@ func openLoop(p *Pair, o Options) (_ *loop, err error) {
 func (l *loop) openCore(o Options) error {
 	now := clocks()
 	l.core = &core{
-		version: o.Version, realTime: o.RealTime, pid: os.Getpid(), started: now.wall, open: l.open, changed: o.Changed,
+		version: o.Version, realTime: o.RealTime, pid: os.Getpid(), started: now.wall, image: now.wall, open: l.open, changed: o.Changed,
 		links: map[string]vip.Link{}, journal: &journal{}, config: o.Config,
 	}
 	l.past = past{record: &Record{}, frozen: o.Frozen}

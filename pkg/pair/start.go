@@ -34,7 +34,7 @@ func (c *core) build(now moment, members []*link.Router) {
 		routers = append(routers, c.newRouter(config))
 	}
 	g := c.newGroup(members[0].Group, routers, make([]vrrp.Machine, len(routers)))
-	g.since = now.wall
+	g.since = now
 	for i, r := range routers {
 		c.step(now, g, i, vrrp.Event{Kind: vrrp.Configure, Params: r.params})
 		c.lookAt(now, r)

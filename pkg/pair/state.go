@@ -10,7 +10,7 @@ import (
 // state gives everything that is known, for people and for `lvsd run`.
 func (c *core) state(now moment) *link.State {
 	s := &link.State{
-		Seq: c.history.seq, Boot: c.boot, Version: c.version, Node: c.config.Node, PID: c.pid, At: now.wall, Started: c.started,
+		Seq: c.history.seq, Boot: c.boot, Version: c.version, Node: c.config.Node, PID: c.pid, At: now.wall, Started: c.started, Image: c.image,
 		RealTime: c.realTime, Run: link.RunState{Heard: c.word.ever && !c.word.lost, Ready: c.word.Ready},
 	}
 	if c.word.ever {
@@ -28,7 +28,7 @@ func (c *core) routerState(now moment, r *router) link.RouterState {
 	g, m := r.group, r.machine()
 	s := link.RouterState{
 		Name: r.config.Name, Group: g.name, Interface: r.config.Interface, ID: r.config.ID, Version: r.config.Version,
-		State: g.state.String(), Resigning: m.Resigning(), Since: g.since, Cause: g.cause,
+		State: g.state.String(), Resigning: m.Resigning(), Since: g.since.wall, SinceMono: time.Duration(g.since.at), Cause: g.cause,
 		Priority: m.Priority(), Configured: r.config.Priority, Reasons: r.reasons,
 		Primary: r.primary, Interval: m.Interval(), Learned: m.Learned(), Down: m.Down(),
 		Holds: r.holds, VIPError: r.vipError, Lease: r.config.Lease,
