@@ -171,4 +171,3 @@ func (c *core) note(now moment, r *router, alarm bool, words string) {
 	}
 	c.history.notice(link.Notice{At: now.wall, Router: name, Alarm: alarm, Words: words})
 }
-

@@ -238,18 +238,16 @@ func (r *router) sweepNext() vrrp.Instant {
 // sweep forgets routers that left, and begins those that waited for it.
 func (c *core) sweep(now moment) {
 	swept := false
-	for _, g := range slices.Clone(c.groups) {
-		if !g.leaving || g.machines.State() != vrrp.Stopped {
-			continue
-		}
+	for i := len(c.groups) - 1; i >= 0; i-- {
+		g := c.groups[i]
 		r := g.routers[0]
-		if now.at < r.sweepNext() {
+		if !g.leaving || now.at < r.sweepNext() {
 			continue
 		}
 		c.detach(now, r)
 		c.addresses.Forget(r.config.Name, false)
 		c.journal.clear(r.place)
-		c.groups = slices.DeleteFunc(c.groups, func(x *group) bool { return x == g })
+		c.groups = slices.Delete(c.groups, i, i+1)
 		c.routers = slices.DeleteFunc(c.routers, func(x *router) bool { return x == r })
 		swept = true
 	}

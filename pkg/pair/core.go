@@ -64,7 +64,7 @@ type core struct {
 type router struct {
 	config  link.Router
 	hash    uint64 // of its name
-	place   int // in the journal
+	place   int    // in the journal
 	group   *group
 	member  int // of the group
 	params  vrrp.Params
@@ -111,8 +111,8 @@ type group struct {
 	name        string // empty: of one router
 	machines    *vrrp.Group
 	routers     []*router
-	leaving     bool // stopped for ever
-	counted     bool // that a peer lives counts for the priority
+	leaving     bool       // stopped for ever
+	counted     bool       // that a peer lives counts for the priority
 	state       vrrp.State // as it was last told
 	before      vrrp.State // what the process before last told
 	since       moment
