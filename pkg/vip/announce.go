@@ -48,7 +48,7 @@ func (h *hand) announceAgain(back []claim) {
 // speaker gives the interface that an address is announced on, if it can be.
 func (h *hand) speaker(r *router, a Address) (linkInfo, bool) {
 	l, ok := h.links[h.index[r.link(a)]]
-	if r.want.VMAC != (VMAC{}) {
+	if l.name == r.want.VMAC.Name {
 		l.routes6 = l.routes6 || h.links[l.parent].routes6
 	}
 	return l, ok && l.ethernet
@@ -81,7 +81,7 @@ func (h *hand) listen() {
 			continue
 		}
 		held[spot{h.index[where.link], where.addr}] = true
-		if v := c.router.want.VMAC; v != (VMAC{}) { // the parent hears what is for all
+		if v := c.router.want.VMAC; where.link == v.Name { // the parent hears what is for all
 			held[spot{h.index[v.Parent], where.addr}] = true
 		}
 	}

@@ -146,7 +146,7 @@ func TestLinkGoneAndBack(t *testing.T) {
 	eventually(t, 200*time.Millisecond, "held again", func() bool { return has(t, "v0", four) && has(t, "v0", six) })
 	eventually(t, time.Second, "told", func() bool {
 		x := r.of(LinkChanged)
-		return x[len(x)-1].Link.Up && len(x[len(x)-1].Link.Addresses) == 2
+		return x[len(x)-1].Link.Up && len(x[len(x)-1].Link.Addresses) == 3
 	})
 	if x := r.of(Failed); len(x) > 2 || !strings.Contains(x[len(x)-1].Err.Error(), "v0: no such interface") {
 		t.Error(x)
@@ -164,7 +164,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintln(l.Name, l.Up, l.MAC, l.Addresses); got != "v0 true [2 0 0 0 0 1] [192.0.2.1/24 192.0.2.7/24 2001:db8::1/64]\n" {
+	if got := fmt.Sprintln(l.Name, l.Up, l.MAC, l.Addresses); got != "v0 true [2 0 0 0 0 1] [192.0.2.1/24 192.0.2.7/24 2001:db8::1/64 fe80::1/64]\n" {
 		t.Error(got) // without the VIPs and without the address that is still tentative
 	}
 	if l, err := k.Look("no"); err != nil || l.Name != "no" || l.Index != 0 {
@@ -179,7 +179,7 @@ func TestLinks(t *testing.T) {
 		}
 		return last
 	}
-	eventually(t, 5*time.Second, "told that 2001:db8::7 is ready", func() bool { return len(last().Addresses) == 4 })
+	eventually(t, 5*time.Second, "told that 2001:db8::7 is ready", func() bool { return len(last().Addresses) == 5 })
 	p.sh("ip link set v1 down")
 	eventually(t, time.Second, "told of the carrier", func() bool { return !last().Up })
 	p.sh("ip link set v1 up")

@@ -47,6 +47,7 @@ func (p peer) plug() {
 		ip link set v0 addrgenmode none
 		ip link set v0 up
 		ip addr add 192.0.2.1/24 dev v0
+		ip addr add fe80::1/64 dev v0 nodad
 		ip addr add 2001:db8::1/64 dev v0 nodad`, p.pid))
 	p.sh(`ip link set lo up; ip link set v1 up
 		ip addr add 192.0.2.2/24 dev v1

@@ -35,7 +35,7 @@ type linkInfo struct {
 }
 
 // conf4 are the settings in net.ipv4.conf that matter to a VMAC.
-type conf4 struct{ rpFilter, arpIgnore, arpFilter uint32 }
+type conf4 struct{ rpFilter, arpIgnore, arpFilter, arpAnnounce uint32 }
 
 func (l linkInfo) up() bool {
 	const all = unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOWER_UP
@@ -108,16 +108,17 @@ func parseAddr(b []byte) (addrInfo, bool) {
 
 // Attributes and places in them that the package unix has no names for.
 const (
-	inetConf      = 1 // IFLA_INET_CONF
-	inet6Conf     = 2 // IFLA_INET6_CONF
-	inet6AddrGen  = 8 // IFLA_INET6_ADDR_GEN_MODE
-	addrGenNone   = 1 // IN6_ADDR_GEN_MODE_NONE
-	macvlanMode   = 1 // IFLA_MACVLAN_MODE
-	modePrivate   = 1 // MACVLAN_MODE_PRIVATE
-	confForward6  = 0 // DEVCONF_FORWARDING
-	confRPFilter  = 8 // IPV4_DEVCONF_RP_FILTER, from 1 (include/uapi/linux/ip.h)
-	confARPFilter = 13
-	confARPIgnore = 19
+	inetConf        = 1 // IFLA_INET_CONF
+	inet6Conf       = 2 // IFLA_INET6_CONF
+	inet6AddrGen    = 8 // IFLA_INET6_ADDR_GEN_MODE
+	addrGenNone     = 1 // IN6_ADDR_GEN_MODE_NONE
+	macvlanMode     = 1 // IFLA_MACVLAN_MODE
+	modePrivate     = 1 // MACVLAN_MODE_PRIVATE
+	confForward6    = 0 // DEVCONF_FORWARDING
+	confRPFilter    = 8 // IPV4_DEVCONF_RP_FILTER, from 1 (include/uapi/linux/ip.h)
+	confARPFilter   = 13
+	confARPAnnounce = 18
+	confARPIgnore   = 19
 )
 
 // parseLink reads a message of RTM_NEWLINK or RTM_DELLINK.
@@ -165,7 +166,10 @@ func (l *linkInfo) families(b []byte) {
 		attrs(v, func(kind uint16, v []byte) {
 			switch {
 			case family == unix.AF_INET && kind == inetConf:
-				l.conf4 = conf4{rpFilter: at(v, confRPFilter-1), arpIgnore: at(v, confARPIgnore-1), arpFilter: at(v, confARPFilter-1)}
+				l.conf4 = conf4{
+					rpFilter: at(v, confRPFilter-1), arpIgnore: at(v, confARPIgnore-1),
+					arpFilter: at(v, confARPFilter-1), arpAnnounce: at(v, confARPAnnounce-1),
+				}
 			case family == unix.AF_INET6 && kind == inet6Conf:
 				l.routes6 = at(v, confForward6) != 0
 			}

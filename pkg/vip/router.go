@@ -40,9 +40,9 @@ type router struct {
 	told    string    // the text of the last Failed that no Settled followed
 }
 
-// link names the interface that an address of the router is on.
+// link names the interface that an address of the router is on: in place of a VMAC's parent the VMAC.
 func (r *router) link(a Address) string {
-	if r.want.VMAC != (VMAC{}) {
+	if r.want.VMAC != (VMAC{}) && a.Link == r.want.VMAC.Parent {
 		return r.want.VMAC.Name
 	}
 	return a.Link

@@ -23,15 +23,15 @@ type Want struct {
 	Renew     time.Duration // how often the lease is renewed
 	Schedule  Schedule      // of announcements while held
 	Election  uint64        // changed by every election event: announcements begin anew
-	VMAC      VMAC          // the interface with the virtual MAC, if there is one; Addresses are then on it
+	VMAC      VMAC          // the interface with the virtual MAC, if there is one; Addresses of its Parent are then on it
 }
 
-// Schedule is when addresses are announced after an election event: Repeat times at once, again after Delay, every second
-// for the first minute, and every Refresh from then on.
+// Schedule is when addresses are announced after an election event: Repeat times at once, as often after Delay, every
+// second for the first minute, and every Refresh from then on.
 type Schedule struct {
 	Repeat  int
 	Delay   time.Duration
-	Refresh time.Duration // 0 is never
+	Refresh time.Duration // 0 is never, and not every second either
 }
 
 // VMAC is an interface of its own (macvlan) with the virtual router's MAC address (RFC 9568 section 7.3). The zero VMAC
@@ -55,7 +55,7 @@ type Link struct {
 type Report struct {
 	At      time.Duration // CLOCK_BOOTTIME
 	Kind    ReportKind
-	Router  string  // of Renewed, Restored, Removed, Failed
+	Router  string  // not of LinkChanged
 	Address Address // of Restored, Removed, Duplicate
 	Link    Link    // of LinkChanged
 	MAC     [6]byte // of Duplicate: who answered for the address

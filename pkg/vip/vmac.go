@@ -10,8 +10,9 @@ import (
 )
 
 // A VMAC is a macvlan of mode private, which the kernel gives frames to its MAC. The parent would answer ARP for the VIPs
-// with a MAC of its own, so it is told to answer for its own addresses only (arp_ignore 1); the VMAC must not drop what
-// would be routed back by the parent (rp_filter 0). Both are set by netlink, which works where /proc/sys is read-only.
+// with a MAC of its own, so it is told to answer for its own addresses only (arp_ignore 1) and to ask with one of them
+// (arp_announce 2), since caches learn from questions too; the VMAC must not drop what would be routed back by the parent
+// (rp_filter 0). They are set by netlink, which works where /proc/sys is read-only, and stay set on the parent.
 
 // makeVMACs makes the VMACs that are wanted and not right.
 func (h *hand) makeVMACs() {
@@ -57,7 +58,7 @@ func (h *hand) vmacRight(v VMAC) bool {
 	l := h.links[h.index[v.Name]]
 	p := h.links[h.index[v.Parent]]
 	return l.index != 0 && p.index != 0 && sameVMAC(l, v, p.index) && l.flags&unix.IFF_UP != 0 &&
-		l.conf4.rpFilter == 0 && l.conf4.arpIgnore == 1 && l.conf4.arpFilter == 0 && p.conf4.arpIgnore != 0
+		l.conf4.rpFilter == 0 && l.conf4.arpIgnore == 1 && l.conf4.arpFilter == 0 && p.conf4.arpIgnore != 0 && p.conf4.arpAnnounce == 2
 }
 
 // sameVMAC tells whether an interface is the one that would be made.
@@ -92,10 +93,10 @@ func (h *hand) makeVMAC(v VMAC) error {
 	}
 	i := h.index[v.Name]
 	if err := h.link(func(b *batch) {
-		b.setConf4(i, conf4{arpIgnore: 1}, true)
-		if h.links[parent].conf4.arpIgnore == 0 {
-			b.setConf4(parent, conf4{arpIgnore: 1}, false)
-		}
+		b.setVMAC(i)
+		b.setConf4(parent, map[uint16]uint32{
+			confARPIgnore: max(h.links[parent].conf4.arpIgnore, 1), confARPAnnounce: 2,
+		})
 		b.setUp(i)
 	}); err != nil {
 		return err
@@ -184,22 +185,27 @@ func (b *batch) newMacvlan(v VMAC, parent int) {
 	b.end()
 }
 
-// setConf4 asks for settings in net.ipv4.conf: of a VMAC all that matter, of another interface arp_ignore.
-func (b *batch) setConf4(index int, c conf4, vmac bool) {
+// setVMAC asks for the settings of a VMAC.
+func (b *batch) setVMAC(index int) {
+	b.setConf4(index, map[uint16]uint32{confARPIgnore: 1, confRPFilter: 0, confARPFilter: 0})
+	b.linkHead(unix.RTM_NEWLINK, 0, index, 0)
+	b.nest(unix.IFLA_AF_SPEC, func() {
+		b.nest(unix.AF_INET6, func() { b.attr(inet6AddrGen, addrGenNone) })
+	})
+	b.end()
+}
+
+// setConf4 asks for settings in net.ipv4.conf, by their numbers.
+func (b *batch) setConf4(index int, settings map[uint16]uint32) {
 	b.linkHead(unix.RTM_NEWLINK, 0, index, 0)
 	b.nest(unix.IFLA_AF_SPEC, func() {
 		b.nest(unix.AF_INET, func() {
 			b.nest(inetConf, func() {
-				b.u32(confARPIgnore, c.arpIgnore)
-				if vmac {
-					b.u32(confRPFilter, c.rpFilter)
-					b.u32(confARPFilter, c.arpFilter)
+				for kind, value := range settings {
+					b.u32(kind, value)
 				}
 			})
 		})
-		if vmac {
-			b.nest(unix.AF_INET6, func() { b.attr(inet6AddrGen, addrGenNone) })
-		}
 	})
 	b.end()
 }
