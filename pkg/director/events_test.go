@@ -108,6 +108,24 @@ func TestEventsOfWhatComesBack(t *testing.T) {
 	})
 }
 
+// A real server that is a sorry server of its service too is told of as the real one.
+func TestEventsOfASorryServer(t *testing.T) {
+	inWorld(t, nil, nil, func(w *world) {
+		w.servers['A'] = &server{outcome: checks.BadAnswer}
+		c := w.config("AS")
+		v := &c.Services[0]
+		v.Servers, v.Sorry = v.Servers[:1], v.Servers[1:]
+		v.Sorry = append(v.Sorry, plan.Server{Addr: addrOf('A'), Set: lvs.Server{Weight: 1}})
+		w.apply(c)
+		w.pass(20 * time.Second)
+		w.wantEvents(
+			"0s SERVER server:s0/10.0.0.65:80  -> DOWN (alive: status 503, want 200-399)",
+			"0s SERVICE service:s0  -> DOWN (tcp 192.0.2.1:80: weight 0 in service, quorum 1)",
+			"500ms SERVER server:s0/10.0.0.83:80  -> UP (sorry server; weight 0 of the real servers in service, quorum 1)",
+		)
+	})
+}
+
 func TestStateOf(t *testing.T) {
 	for _, r := range []struct {
 		is   plan.ServerState

@@ -298,3 +298,30 @@ func TestHostChecksAreNoAddresses(t *testing.T) {
 		}
 	})
 }
+
+// Sorry servers are no share of a service.
+func TestShareLeavesSorryServersOut(t *testing.T) {
+	inWorld(t, nil, nil, func(w *world) {
+		w.servers['S'] = &server{outcome: checks.BadAnswer}
+		c := routers(w.config("AS"), Router{Name: "VI_1", Tracks: []Track{{Service: "s0", Share: 100, Weight: -50}}})
+		v := &c.Services[0]
+		v.Servers, v.Sorry = v.Servers[:1], v.Servers[1:]
+		w.apply(c)
+		w.pass(20 * time.Second)
+		w.wantStanding("0s VI_1: ")
+	})
+}
+
+// Tries that could not be asked are counted in a row.
+func TestCouldNotBeAskedInARow(t *testing.T) {
+	inWorld(t, nil, nil, func(w *world) {
+		w.apply(w.tracking([]Track{{Check: host}}))
+		for range 3 { // two tries each, fall is 3
+			w.pass(110 * time.Millisecond)
+			w.servers['!'].answer(checks.NotAsked)
+			w.pass(90 * time.Millisecond)
+			w.servers['!'].answer(checks.Good)
+		}
+		w.wantStanding("0s VI_1: ")
+	})
+}
