@@ -45,8 +45,8 @@ func analyze(t *testing.T, dir string, arg ...string) (string, error) {
 }
 
 func TestUnitIsValid(t *testing.T) {
-	for _, names := range [][]string{{"lvsd.service"}, {"lvsd.service", dropIn}} {
-		out, err := analyze(t, unitPath(t, names...), "verify", "--man=no", "lvsd.service")
+	for _, names := range [][]string{{"lvsd.service"}, {"lvsd.service", dropIn}, {"lvsd-vrrp.service"}} {
+		out, err := analyze(t, unitPath(t, names...), "verify", "--man=no", names[0])
 		// An older systemd does not know notify-reload, and takes the line before it; nothing else may be said.
 		out = regexp.MustCompile(`(?m)^.*Failed to parse service type, ignoring: notify-reload\n`).ReplaceAllString(out, "")
 		if err != nil || out != "" {
@@ -55,23 +55,24 @@ func TestUnitIsValid(t *testing.T) {
 	}
 }
 
-// TestUnitIsConfined holds the unit to systemd's own score, of 0 (closed) to 10 (open): what is left in it is what lvsd
-// is for, the network.
+// TestUnitIsConfined holds the units to systemd's own score, of 0 (closed) to 10 (open): what is left in it is what lvsd
+// is for, the network, and for VRRP real time.
 func TestUnitIsConfined(t *testing.T) {
-	const tenths = "25"
 	for _, tt := range []struct {
-		names []string
-		users string // whether it may become other users
+		names  []string
+		tenths string // at most; empty is any
+		users  string // whether it may become other users
 	}{
-		{[]string{"lvsd.service"}, "✓"},
-		{[]string{"lvsd.service", dropIn}, "✗"},
+		{[]string{"lvsd.service"}, "25", "✓"},
+		{[]string{"lvsd.service", dropIn}, "", "✗"},
+		{[]string{"lvsd-vrrp.service"}, "25", "✓"},
 	} {
-		arg := []string{"security", "--offline=yes", "--no-pager", "lvsd.service"}
-		if len(tt.names) == 1 {
-			arg = append(arg, "--threshold="+tenths)
+		arg := []string{"security", "--offline=yes", "--no-pager", tt.names[0]}
+		if tt.tenths != "" {
+			arg = append(arg, "--threshold="+tt.tenths)
 		}
 		out, err := analyze(t, unitPath(t, tt.names...), arg...)
-		if err != nil || !strings.Contains(out, "Overall exposure level for lvsd.service") {
+		if err != nil || !strings.Contains(out, "Overall exposure level for "+tt.names[0]) {
 			t.Errorf("security %v: %v\n%s", tt.names, err, out)
 		}
 		for line, mark := range map[string]string{
