@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/link"
 )
 
 // What the exit code says. Each command's help says what "no" is for it.
@@ -65,7 +66,7 @@ func execute(args []string, out, errOut io.Writer) int {
 	switch {
 	case usage, !a.started:
 		return exitUsage
-	case errors.Is(err, control.ErrNoAnswer):
+	case errors.Is(err, control.ErrNoAnswer), errors.Is(err, link.ErrNoAnswer):
 		return exitNoReply
 	default:
 		return exitNo
@@ -96,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.socket, "socket", "", "control socket of the daemon, by `path` (default: that of the configuration, or "+defaultSocket+")")
 	root.AddCommand(
 		a.runCommand(), a.configCommand(), a.planCommand(), a.reloadCommand(), a.statusCommand(), a.whyCommand(), a.probeCommand(), a.auditCommand(),
-		a.demoCommand(), a.versionCommand(),
+		a.vrrpCommand(), a.demoCommand(), a.versionCommand(),
 	)
 	explainCompletion(root)
 	return root

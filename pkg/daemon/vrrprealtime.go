@@ -3,8 +3,10 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -82,12 +84,34 @@ func settleMemory() error {
 	if runtime.GOMAXPROCS(0) < 4 { // a thread that wakes for an advert finds its turn though others are at work
 		runtime.GOMAXPROCS(4)
 	}
-	// What is mapped now is read in; what will be, such as address space that Go only reserves, is locked once it is used.
-	if err := unix.Mlockall(unix.MCL_CURRENT); err != nil {
+	// Locked once they are used: Go reserves far more address space than it uses.
+	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
 		return fmt.Errorf("lock memory: %w (LimitMEMLOCK=infinity or CAP_IPC_LOCK)", err)
 	}
-	if err := unix.Mlockall(unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
-		return fmt.Errorf("lock memory to come: %w", err)
+	return readProgram()
+}
+
+// readProgram has all of the program's file in memory and locked: no advert waits for a disk.
+func readProgram() error {
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("lock the program: %w", err)
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return fmt.Errorf("lock the program: %w", err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to uintptr
+		if !strings.HasSuffix(strings.TrimSuffix(line, "\n"), " "+program) {
+			continue
+		}
+		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil {
+			return fmt.Errorf("lock the program: read /proc/self/maps: %w", err)
+		}
+		if _, _, errno := unix.Syscall(unix.SYS_MLOCK, from, to-from, 0); errno != 0 {
+			return fmt.Errorf("lock the program: %w", errno)
+		}
 	}
 	return nil
 }

@@ -179,7 +179,6 @@ func TestInherit(t *testing.T) {
 	if p.server, err = Inherit(f); err != nil {
 		t.Fatal(err)
 	}
-	old.listener.SetUnlinkOnClose(false)
 	_ = old.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

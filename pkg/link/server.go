@@ -70,8 +70,10 @@ func serverOf(l *net.UnixListener) *Server {
 	return &Server{listener: l, nudge: make(chan struct{}, 1), callers: map[*caller]bool{}}
 }
 
-// File gives a copy of the listening socket to hand to another program by exec. Who connects meanwhile waits.
+// File gives a copy of the listening socket to hand to another program by exec. Who connects meanwhile waits, and the path
+// stays when this server ends.
 func (s *Server) File() (*os.File, error) {
+	s.listener.SetUnlinkOnClose(false)
 	f, err := s.listener.File()
 	if err != nil {
 		return nil, fmt.Errorf("hand the link on: %w", err)
