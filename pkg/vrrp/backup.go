@@ -1,5 +1,7 @@
 package vrrp
 
+import "net/netip"
+
 // able tells whether the router may be master at all.
 func (m *Machine) able() bool { return !m.standing.Down && !m.barred }
 
@@ -50,6 +52,12 @@ func (m *Machine) follow(now Instant, e Event) {
 	m.learn(e)
 	m.told = m.told && m.held
 	m.arm(now, false)
+}
+
+// succeededBy tells whether somebody other than from was heard as master since: the last of several adverts of priority
+// 0 may arrive after the first one of the successor, and is no reason to take over from it.
+func (m *Machine) succeededBy(from netip.Addr) bool {
+	return m.peer != from && m.peerPri != 0 && m.peerAt >= m.base && !m.left
 }
 
 // learn takes the master's interval over: RFC 9568 section 6.4.2.

@@ -5,12 +5,16 @@ package vrrp
 type Group struct {
 	routers []Machine
 	own     []Standing // what was said of each, before the others' sickness is added
+	before  []Machine  // a step of all
 	effects []Effect
 }
 
 // NewGroup makes a group of n stopped routers, which are numbered from 0.
 func NewGroup(n int) *Group {
-	return &Group{routers: make([]Machine, n), own: make([]Standing, n), effects: make([]Effect, n)}
+	return &Group{
+		routers: make([]Machine, n), own: make([]Standing, n),
+		before: make([]Machine, n), effects: make([]Effect, n),
+	}
 }
 
 // Router is the machine of a router.
@@ -128,10 +132,11 @@ func (g *Group) stand(now Instant, i int, s Standing) {
 			others--
 		}
 		o.Sick = sick
-		was := g.routers[j]
-		g.add(j, g.routers[j].wake(now))
+		g.before[j] = g.routers[j]
 		g.add(j, g.routers[j].stand(now, o, others > 0))
-		g.follow(now, j, was)
+	}
+	for j := range g.routers {
+		g.follow(now, j, g.before[j])
 	}
 }
 

@@ -189,6 +189,9 @@ func (m *Machine) tick(now Instant) Effect {
 }
 
 func (m *Machine) heard(now Instant, e Event) Effect {
+	if m.state != Master && e.Priority == PriorityLeave && m.succeededBy(e.From) {
+		return Effect{}
+	}
 	m.peer, m.peerAt = e.From, now
 	if e.Priority != PriorityLeave {
 		m.peerPri = e.Priority

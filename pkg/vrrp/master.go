@@ -25,18 +25,25 @@ func (m *Machine) speak(now Instant) Effect {
 	return Effect{Adverts: 1, Priority: m.Priority()}
 }
 
+// hasten advertises as soon as there has been a breather since the last advert.
+func (m *Machine) hasten(now Instant) Effect {
+	if m.rested(now) {
+		return m.advertise(now)
+	}
+	m.timer = min(m.timer, m.sent.Add(breather))
+	return Effect{}
+}
+
+func (m *Machine) rested(now Instant) bool { return now.Sub(m.sent) >= breather }
+
 // meet is an advert heard by a master that does not resign: RFC 9568 section 6.4.3. No flood of them makes it send more
 // than one advert in a breather, nor keeps it from the scheduled ones.
 func (m *Machine) meet(now Instant, e Event) Effect {
-	rested := now.Sub(m.sent) >= breather
 	switch {
 	case m.Priority() == PriorityOwner:
 		return Effect{}
-	case e.Priority == PriorityLeave && !rested:
-		m.timer = min(m.timer, m.sent.Add(breather)) // not left out: who else heard it waits for an advert
-		return Effect{}
-	case e.Priority == PriorityLeave:
-		f := m.advertise(now)
+	case e.Priority == PriorityLeave: // who else heard it waits for an advert
+		f := m.hasten(now)
 		f.Announce = m.stir(now)
 		return f
 	case e.Priority > m.Priority(), e.Priority == m.Priority() && m.standing.Primary.Less(e.From):
@@ -44,7 +51,7 @@ func (m *Machine) meet(now Instant, e Event) Effect {
 		return m.yield(now, CauseHigher)
 	}
 	f := Effect{}
-	if rested && m.timer.Sub(now) >= breather {
+	if m.rested(now) && m.timer.Sub(now) >= breather {
 		f = m.speak(now)
 	}
 	f.Contested, f.Announce = true, m.stir(now)

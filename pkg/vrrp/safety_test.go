@@ -154,7 +154,8 @@ func TestSafety(t *testing.T) {
 			0s start -> fault, next 4.99609375s (sick)
 			1s hear 1 -> fault, next 5.99609375s
 			5.99609375s tick -> master, sends 1x1, announce, next 6.99609375s (last man)
-			6s well -> master, sends 1x128, next 7s (well)`},
+			6s well -> master, next 6.00609375s (well)
+			6.00609375s tick -> master, sends 1x128, next 7.00609375s`},
 		{"last man: of two sick ones, the one that resigns takes the role back", plain(), `
 			0s sick -> stopped
 			0s start -> fault, next 4.99609375s (sick)
@@ -211,6 +212,15 @@ func TestSafety(t *testing.T) {
 			4.001s hear 0 -> master, next 4.01s
 			4.002s hear 0 -> master, next 4.01s
 			4.01s tick -> master, sends 1x128, next 5.01s`},
+
+		{"priority 0 of a master that has been succeeded is late, and changes nothing", plain(), `
+			0s start -> backup, next 3.5s (start)
+			1s hear 100 from 192.0.2.4 -> backup, next 3.5s
+			2s hear 200 from 192.0.2.6 -> backup, next 5.5s
+			2.1s hear 0 from 192.0.2.4 -> backup, next 5.5s
+			2.2s hear 0 from 192.0.2.4 -> backup, next 5.5s
+			2.3s hear 0 from 192.0.2.6 -> backup, next 2.8s
+			2.4s hear 0 from 192.0.2.4 -> backup, next 2.9s`},
 
 		{"slept as master: VIPs off, listens an interval and a skew", active(), `
 			6.4s tick -> master, sends 1x128, next 7.4s

@@ -89,11 +89,11 @@ func (m *Machine) reconsider(now Instant, was Standing) Effect {
 		return m.claim(now, CauseWell)
 	case better && !m.Resigning():
 		m.lastMan = false
-		f := m.advertise(now)
+		f := m.hasten(now)
 		f.Cause = CauseWell
 		return f
 	case s.Primary != was.Primary && !m.Resigning():
-		return m.advertise(now)
+		return m.hasten(now)
 	}
 	return Effect{}
 }

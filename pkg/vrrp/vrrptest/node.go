@@ -84,6 +84,17 @@ func (n *node) begin() {
 		return
 	}
 	n.step(-1, vrrp.Event{Kind: vrrp.Start})
+	if h := n.w.Params.Hold; h > 0 {
+		n.w.after(n.w.upTo(h), n.ready)
+	}
+}
+
+// ready is that the first table is in the kernel.
+func (n *node) ready() {
+	if n.running && !n.paused {
+		n.step(-1, vrrp.Event{Kind: vrrp.Ready})
+		n.due()
+	}
 }
 
 // stop asks the process to end, and handover to give its role away.

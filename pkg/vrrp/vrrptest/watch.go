@@ -33,9 +33,10 @@ type watch struct {
 
 // seen is what was seen of a router.
 type seen struct {
-	since time.Duration // it listens, or heard the last advert other than 0
-	zero  bool          // the last one that it heard had priority 0
-	spoke time.Duration // last advert that it sent since it is master and nothing changed; -1 is none
+	since  time.Duration // it listens, or heard the last advert other than 0
+	zero   bool          // the last one that it heard had priority 0
+	master int           // that was last heard, and not to leave; -1 is none
+	spoke  time.Duration // last advert that it sent since it is master and nothing changed; -1 is none
 }
 
 func newWatch(w *World) watch {
@@ -59,8 +60,11 @@ func slack(d time.Duration) time.Duration { return d/2000 + 2*wire }
 
 // restart forgets the times of a node, which begins to listen or to speak anew.
 func (v *watch) restart(n *node) {
-	for lan := range v.seen[n.id] {
-		v.seen[n.id][lan] = seen{since: v.w.now, spoke: -1}
+	for lan, s := range v.seen[n.id] {
+		if n.core.Router(lan).State() == vrrp.Stopped {
+			s.master = -1
+		}
+		v.seen[n.id][lan] = seen{since: v.w.now, spoke: -1, master: s.master}
 	}
 }
 
@@ -69,7 +73,14 @@ func (v *watch) woke(n *node) { v.restart(n) }
 // heard is an advert that reaches a router that runs.
 func (v *watch) heard(n *node, p packet) {
 	s := &v.seen[n.id][p.lan]
-	s.since, s.zero = v.w.now, p.event.Priority == vrrp.PriorityLeave
+	zero := p.event.Priority == vrrp.PriorityLeave
+	if zero && s.master >= 0 && s.master != p.from {
+		return // of one that has a successor
+	}
+	s.since, s.zero, s.master = v.w.now, zero, p.from
+	if zero {
+		s.master = -1
+	}
 }
 
 // sent watches the pace of adverts: I8.
@@ -113,7 +124,7 @@ func (v *watch) stepped(n *node, was vrrp.State, effects []vrrp.Effect) {
 		n.became = v.w.now
 		v.succession(n, effects)
 	}
-	if is == vrrp.Master || was == vrrp.Master || was != vrrp.Backup {
+	if is == vrrp.Master || was != vrrp.Backup {
 		v.restart(n)
 	}
 }
@@ -223,11 +234,11 @@ func (v *watch) double(holders int) {
 	if v.doubles < 0 {
 		v.doubles = v.w.now
 	}
-	bound := slack(0) + 2*wire
+	bound := 10*time.Millisecond + slack(0) + 2*wire // a master answers another within a breather
 	for _, n := range v.w.nodes {
 		if n.vips && n.expires != never { // a process that hangs or is gone
 			quickest := time.Duration(v.w.Params.DownAdverts-1) * v.w.Params.Interval
-			if n.gone {
+			if n.gone || v.w.Params.Preempt {
 				quickest = 0
 			}
 			bound = max(bound, v.w.Lease-quickest+slack(v.w.Lease))
@@ -269,6 +280,7 @@ func (v *watch) settled(holders int) {
 // resumed: resuming twice is resuming once, and is only for a role that nobody has taken: I11.
 func (v *watch) resumed(n *node) {
 	now := n.local()
+	v.doubles = -1 // what follows is between two that speak
 	for _, k := range []vrrp.Kind{vrrp.Resume, vrrp.Start} {
 		before := n.core.Router(0)
 		for _, f := range n.core.Step(now, -1, vrrp.Event{Kind: k}) {
@@ -278,7 +290,8 @@ func (v *watch) resumed(n *node) {
 		}
 	}
 	for _, other := range v.w.nodes {
-		if other != n && other.master() && !other.paused && v.w.clean(2*v.longest()) {
+		preempted := v.w.Params.Preempt && other.rank() > n.rank() // which may have happened meanwhile
+		if other != n && other.master() && !other.paused && !preempted && v.w.clean(2*v.longest()) {
 			v.fail("I11", "node %d resumes as master although node %d is", n.id, other.id)
 		}
 	}
