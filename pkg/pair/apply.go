@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/link"
+	"github.com/lvsd/lvsd/pkg/vip"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
@@ -39,11 +40,20 @@ func (c *core) apply(now moment, cfg *link.Config) error {
 	if c.word.Ready && !c.word.lost {
 		c.ready(now)
 	}
-	c.addresses.Watch(c.watched())
+	c.watch()
 	c.sweep(now)
 	c.settleHandovers(now)
 	c.tell()
 	return nil
+}
+
+// meet takes what was seen of links that were not watched until now.
+func (c *core) meet(links map[string]vip.Link) {
+	for name, l := range links {
+		if _, known := c.links[name]; !known {
+			c.links[name] = l
+		}
+	}
 }
 
 // living gives the routers that are configured.
@@ -177,7 +187,7 @@ func (c *core) enlist(now moment, g *group, news []int) {
 		r := g.routers[i]
 		event := vrrp.Event{Kind: vrrp.Configure, Params: r.params}
 		c.perform(now, g, g.machines.Step(now.at, i, event), event)
-		c.lookAt(now, r)
+		c.attach(now, r)
 	}
 	if len(news) == 0 {
 		return
@@ -212,7 +222,7 @@ func (c *core) reconfigure(now moment, r *router, to *link.Router) {
 		return
 	}
 	r.configure(to)
-	c.lookAt(now, r)
+	c.attach(now, r)
 	if r.params != params {
 		c.step(now, r.group, r.member, vrrp.Event{Kind: vrrp.Configure, Params: r.params})
 	}

@@ -13,6 +13,8 @@ import (
 
 func (n *node) apply(routers ...link.Router) {
 	n.lan.t.Helper()
+	links, _ := n.keeper.Links()
+	n.core.meet(links)
 	if err := n.core.apply(n.lan.now, &link.Config{Node: n.name, Routers: routers}); err != nil {
 		n.lan.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -92,8 +93,8 @@ func (c *core) close(now moment, r *router, p port) {
 	}
 }
 
-// watched gives the interfaces that matter.
-func (c *core) watched() []string {
+// watch has the interfaces that matter told of, and forgets the others, which may change unseen.
+func (c *core) watch() {
 	var names []string
 	for _, r := range c.routers {
 		names = append(names, r.config.Interface, r.device())
@@ -102,5 +103,7 @@ func (c *core) watched() []string {
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	names = slices.Compact(names)
+	maps.DeleteFunc(c.links, func(name string, _ vip.Link) bool { return !slices.Contains(names, name) })
+	c.addresses.Watch(names)
 }

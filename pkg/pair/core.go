@@ -21,7 +21,7 @@ type Addresses interface {
 	Set(router string, w vip.Want)
 	Forget(router string, keep bool)
 	Watch(links []string)
-	Look(name string) (vip.Link, error)
+	Links() (map[string]vip.Link, error)
 	Close()
 }
 

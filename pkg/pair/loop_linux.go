@@ -121,6 +121,11 @@ func (l *loop) openCore(o Options) error {
 	if l.core.addresses, err = keep(l.pair.mailbox.report); err != nil {
 		return fmt.Errorf("keep addresses: %w", err)
 	}
+	links, err := l.core.addresses.Links()
+	if err != nil {
+		return fmt.Errorf("look at interfaces: %w", err)
+	}
+	l.core.meet(links)
 	l.core.prepare(now, o.Config, l.past)
 	l.dropSpare()
 	if o.Dir != "" {

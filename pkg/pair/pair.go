@@ -111,8 +111,15 @@ func (p *Pair) Prepare(cfg *link.Config) error {
 // Apply makes a configuration so, and keeps mastership where it can. It returns when that has begun: routers that go give
 // their role away softly, and what is to come in their place comes after that.
 func (p *Pair) Apply(cfg *link.Config) error {
+	links, err := p.loop.core.addresses.Links() // here, for the kernel may let it wait
+	if err != nil {
+		return fmt.Errorf("look at interfaces: %w", err)
+	}
 	var result error
-	if err := p.ask(context.Background(), func(now moment) { result = p.loop.core.apply(now, cfg) }); err != nil {
+	if err := p.ask(context.Background(), func(now moment) {
+		p.loop.core.meet(links)
+		result = p.loop.core.apply(now, cfg)
+	}); err != nil {
 		return err
 	}
 	return result

@@ -1,8 +1,6 @@
 package pair
 
 import (
-	"fmt"
-
 	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
@@ -13,7 +11,7 @@ type past struct {
 	frozen *Frozen // if it handed over in place
 }
 
-// prepare makes the routers of a configuration, with their sockets. Nothing is sent yet.
+// prepare makes the routers of a configuration, with the sockets of those whose links are there. Nothing is sent yet.
 func (c *core) prepare(now moment, cfg *link.Config, p past) {
 	c.config = cfg
 	c.word.at = now.at
@@ -37,30 +35,8 @@ func (c *core) build(now moment, members []*link.Router) {
 	g.since = now
 	for i, r := range routers {
 		c.step(now, g, i, vrrp.Event{Kind: vrrp.Configure, Params: r.params})
-		c.lookAt(now, r)
+		c.attach(now, r)
 	}
-}
-
-// lookAt learns of a router's interfaces and opens its socket if it can. What could not be looked at is told of once it is
-// watched.
-func (c *core) lookAt(now moment, r *router) {
-	names := []string{r.config.Interface, r.device()}
-	for _, t := range r.config.Tracks {
-		names = append(names, t.Interface)
-	}
-	for _, name := range names {
-		if _, known := c.links[name]; known {
-			continue
-		}
-		l, err := c.addresses.Look(name)
-		if err != nil {
-			c.note(now, r, true, fmt.Sprintf("look at interface %s: %v", name, err))
-			continue
-		}
-		l.Name = name
-		c.links[name] = l
-	}
-	c.attach(now, r)
 }
 
 // begin starts every group: those that the process before was master of a moment ago advert at once.
@@ -85,7 +61,7 @@ func (c *core) begin(now moment, p past) {
 	if c.word.Ready {
 		c.ready(now)
 	}
-	c.addresses.Watch(c.watched())
+	c.watch()
 	c.tell()
 }
 
