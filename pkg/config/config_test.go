@@ -41,8 +41,9 @@ func same(t *testing.T, what string, got, want any) {
 
 func TestEmptyFileIsDefaults(t *testing.T) {
 	same(t, "config", parse(t, ""), &Config{
-		State:  "/var/lib/lvsd",
-		Resync: 2 * time.Second,
+		State:   "/var/lib/lvsd",
+		Runtime: "/run/lvsd-vrrp",
+		Resync:  2 * time.Second,
 		Audit: audit.Config{
 			File: "/var/log/lvsd/audit.log", MaxSize: 50 * 1024 * 1024, MaxFiles: 10, MaxAge: 720 * time.Hour, Compress: true,
 		},
@@ -61,6 +62,7 @@ func TestGlobals(t *testing.T) {
 	c := parse(t, `
 name = "lvs-a"
 state = "/srv/lvsd/"
+runtime = "/run/pair/"
 resync = "500ms"
 audit = { file = "/a/b", max_size = "64KB", max_files = 0, max_age = "1d12h", compress = false }
 control = { socket = "/s", read = ["@lvsd", "1000"], admin = ["ops"] }
@@ -73,6 +75,7 @@ udp = "5m"
 	same(t, "config", c, &Config{
 		Name:     "lvs-a",
 		State:    "/srv/lvsd",
+		Runtime:  "/run/pair",
 		Resync:   500 * time.Millisecond,
 		Audit:    audit.Config{File: "/a/b", MaxSize: 65536, MaxAge: 36 * time.Hour},
 		Control:  Control{Socket: "/s", Read: []string{"@lvsd", "1000"}, Admin: []string{"ops"}},
