@@ -297,7 +297,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	for i := range 3 * mostWaiting {
 		l.add(of(fmt.Sprint(i)), false, emit)
 	}
-	if len(l.waiting) != mostWaiting || merged != 2*mostWaiting || l.waiting[mostWaiting-1].State != fmt.Sprint(3*mostWaiting-1) {
+	if len(l.waiting) != mostWaiting || merged != 2*mostWaiting || l.waiting[0].State != fmt.Sprint(2*mostWaiting) || l.waiting[mostWaiting-1].State != fmt.Sprint(3*mostWaiting-1) {
 		t.Errorf("%d wait, %d merged, the last is %s", len(l.waiting), merged, l.waiting[len(l.waiting)-1].State)
 	}
 }

@@ -237,6 +237,45 @@ func TestSetBackWhileRunning(t *testing.T) {
 		if got := l.states(); got != "vrrp:VI_1=BACKUP" {
 			t.Error(got)
 		}
+		a.Repeat = time.Minute
+		q.Set([]Notifier{a})
+		q.Tell(event("vrrp:VI_1", "MASTER"))
+		q.Set(nil)
+		q.Set([]Notifier{a})
+		wait(time.Minute + 30*time.Second)
+		if got := l.states(); got != "vrrp:VI_1=MASTER vrrp:VI_1=MASTER" {
+			t.Errorf("it is to be repeated again: %s", got)
+		}
+	})
+}
+
+// Whatever a role is told, the state file says before that it was begun.
+func TestBegunIsOnTheDiskBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l log
+		dir := t.TempDir()
+		q := Open(dir, "", l.record, l.trouble)
+		defer closeNow(t, q)
+		n := 0
+		q.Set([]Notifier{{Name: "a", Subjects: []string{"vrrp:*"}, Timeout: time.Second, Merge: true, Teller: tellerFunc(func(_ context.Context, x Told) Outcome {
+			n++
+			k, err := readKept(filepath.Join(dir, stateFile))
+			if err != nil || len(k.Lines) != 1 || !k.Lines[0].Unsure || k.Lines[0].Current == nil || k.Lines[0].Current.Epoch != x.Epoch {
+				t.Errorf("%s is told, and kept is %+v, %v", x.State, k, err)
+			}
+			return Outcome{OK: true}
+		})}})
+		for i := range 5 {
+			q.Tell(event("vrrp:VI_1", fmt.Sprint(i)))
+			wait(10 * time.Millisecond)
+			k, err := readKept(filepath.Join(dir, stateFile))
+			if err != nil || k.Lines[0].Unsure || k.Lines[0].Confirmed.State != fmt.Sprint(i) {
+				t.Errorf("%d is confirmed, and kept is %+v, %v", i, k, err)
+			}
+		}
+		if n != 5 {
+			t.Errorf("%d told", n)
+		}
 	})
 }
 

@@ -24,7 +24,7 @@ func sample() kept {
 	master, backup := router("MASTER", 1), router("BACKUP", 2)
 	return kept{Format: stateFormat, Epoch: 9, Lines: []keptLine{
 		{Notifier: "app", Subject: master.Subject, Confirmed: &master, At: epoch0.UTC(), Unsure: true, Current: &backup, Tries: 2, Again: 1, Waiting: []notice{router("FAULT", 5)}},
-		{Notifier: "ops", Subject: server.Subject, Waiting: []notice{server}},
+		{Notifier: "ops", Subject: server.Subject, Unsure: true, Current: &server, Tries: 3, Again: againAfterCut},
 		{Notifier: "ops", Subject: config.Subject, Confirmed: &config, At: epoch0.UTC()},
 	}}
 }
@@ -77,6 +77,7 @@ func TestStateThatNobodyWrote(t *testing.T) {
 		{"another one's event", `"notifier":"app","subject":"vrrp:VI_1"`, `"notifier":"app","subject":"vrrp:VI_2"`, "an event that is not its own"},
 		{"an unknown kind", `"subject":"config"`, `"subject":"gateway"`, "no such kind of subject"},
 		{"no notifier", `"notifier":"app"`, `"notifier":""`, "without a name, or twice"},
+		{"twice", `"subject":"config","confirmed"`, `"subject":"server:news/[2001:db8::1]:80","confirmed"`, "without a name, or twice"},
 		{"tries", `"tries":2`, `"tries":-2`, "numbers out of range"},
 		{"again", `"again":1`, `"again":1000000`, "numbers out of range"},
 		{"confirmed at no time", `"confirmed_at":"2027-01-15T08:00:00Z","unsure"`, `"unsure"`, "confirmed at no time"},
@@ -158,6 +159,7 @@ func TestFirstEpoch(t *testing.T) {
 		want uint64
 	}{
 		{"no file", now, 0, wall},
+		{"a start in the same millisecond", now, wall - 10, wall - 10 + 1<<32},
 		{"a file, and the clock went on", now, wall - 1<<40, wall},
 		{"the clock was set back", now.Add(-time.Hour), wall, wall + 1<<32},
 		{"the clock stands at nothing", time.UnixMilli(-5), wall, wall + 1<<32},

@@ -46,6 +46,15 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// An exec that hangs has no group yet, and may have one at any moment.
+func TestGoneWaitsForAStart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if (Result{left: &remains{reaped: make(chan struct{})}}).Gone(ctx) {
+		t.Error("gone before it was started")
+	}
+}
+
 // Run comes back from a process that cannot be killed at once; Gone does not, until it is dead.
 func TestGoneWaits(t *testing.T) {
 	member := exec(t, "sleep", "60")
