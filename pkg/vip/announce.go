@@ -20,7 +20,7 @@ func (h *hand) announce(name string, old Want) {
 
 // announceAnew announces what a router holds, from the schedule's beginning.
 func (h *hand) announceAnew(r *router) {
-	if !r.want.Held {
+	if !r.holds() {
 		return
 	}
 	s := &song{schedule: r.want.Schedule}

@@ -51,7 +51,9 @@ func newHand(k *Keeper, report func(Report)) (*hand, error) {
 		watched: map[string]Link{}, dirty: map[string]bool{},
 	}
 	h.tell = func(r Report) {
-		r.At = boottime()
+		if r.At == 0 {
+			r.At = boottime()
+		}
 		report(r)
 	}
 	var err error
@@ -179,34 +181,67 @@ func (h *hand) renew(now time.Time) {
 		h.retry = time.Time{}
 		h.makeVMACs()
 		h.takeOff()
+		for _, r := range h.routers {
+			if r.told != "" {
+				h.settleIdle(r)
+			}
+		}
 	}
 }
 
 // hold adds a router's addresses, or renews their lease. It allocates nothing where all goes well.
 func (h *hand) hold(r *router, now time.Time) {
+	at := boottime()
+	if r.overdue(at) {
+		h.lapse(r)
+		return
+	}
 	r.due = time.Time{}
 	if every := r.want.renewal(); every > 0 {
 		r.due = now.Add(every)
 	}
 	failures, err := h.do(&r.add)
-	if err == nil && len(failures) > 0 {
-		err = refusals(failures, func(i int) string {
-			a := r.want.Addresses[r.adds[i]]
-			return fmt.Sprintf("add %v on %s", a.Prefix, r.link(a))
-		})
-	}
 	if err == nil {
-		err = r.missing
+		r.renewed = at
+		err = h.trouble(r, failures)
 	}
 	if err == nil {
 		r.told = ""
-		h.tell(Report{Kind: Settled, Router: r.name})
+		h.tell(Report{Kind: Settled, Router: r.name, At: at})
 		return
 	}
 	h.fail(r, err)
 	if soon := now.Add(retryEvery); r.due.IsZero() || soon.Before(r.due) {
 		r.due = soon
 	}
+}
+
+// trouble is why not all of a router's addresses are there after its batch was sent.
+func (h *hand) trouble(r *router, failures []failure) error {
+	switch {
+	case len(failures) > 0:
+		return refusals(failures, func(i int) string {
+			a := r.want.Addresses[r.adds[i]]
+			return fmt.Sprintf("add %v on %s", a.Prefix, r.link(a))
+		})
+	case r.broken != nil:
+		return r.broken
+	}
+	return r.missing
+}
+
+// lapse gives up what a router holds, until the next Set: its leases ran out, so somebody else may have the addresses.
+// Those that are still there, since the kernel's lifetimes stand still while a machine sleeps, are taken off.
+func (h *hand) lapse(r *router) {
+	r.lapsed, r.due = true, time.Time{}
+	h.place()
+	for _, a := range r.want.Addresses {
+		h.drops = append(h.drops, drop{router: r.name, link: r.link(a), prefix: a.Prefix, own: true})
+	}
+	h.takeOff()
+	h.voice.set(r.name, nil)
+	h.listen()
+	h.fail(r, errLapsed)
 }
 
 // fail tells of an error, unless it was the last one told of this router.
@@ -262,9 +297,6 @@ func absent(err error) bool {
 func (h *hand) takenOff(d drop) {
 	if !d.own {
 		h.tell(Report{Kind: Removed, Router: d.router, Address: Address{Prefix: d.prefix, Link: d.link}})
-	}
-	if r := h.routers[d.router]; r != nil && !r.want.Held && len(h.drops) == 0 {
-		r.told = ""
 	}
 }
 

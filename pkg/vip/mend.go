@@ -54,6 +54,12 @@ func (h *hand) restore() {
 	if len(h.gone) == 0 {
 		return
 	}
+	now := boottime()
+	for _, where := range h.gone {
+		if c := h.places[where]; c.held && c.router.overdue(now) {
+			h.lapse(c.router)
+		}
+	}
 	h.scratch.reset()
 	var sent []claim
 	for _, where := range h.gone {

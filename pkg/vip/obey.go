@@ -40,7 +40,9 @@ func (h *hand) obey() {
 	}
 	h.dropVMACs(asked, olds)
 	for name, a := range asked {
-		h.settleIdle(name, a)
+		if !a.forget {
+			h.settleIdle(h.routers[name])
+		}
 		h.announce(name, olds[name])
 	}
 	h.listen()
@@ -59,7 +61,7 @@ func (h *hand) accept(name string, a ask) {
 		h.routers[name] = r
 	}
 	r.want = a.want
-	r.due = time.Time{}
+	r.due, r.renewed, r.lapsed = time.Time{}, 0, false
 }
 
 // place makes the list of places anew, and what is built on it. Where two routers have one place, the one that holds it
@@ -72,7 +74,7 @@ func (h *hand) place() {
 			h.vips[a.Prefix.Addr()] = true
 			where := place{r.link(a), a.Prefix.Addr()}
 			if c, taken := h.places[where]; !taken || !c.held {
-				h.places[where] = claim{r, at, r.want.Held}
+				h.places[where] = claim{r, at, r.holds()}
 			}
 		}
 		r.build(h.indexOf)
@@ -147,13 +149,10 @@ func (h *hand) stray(a addrInfo) {
 }
 
 // settleIdle tells that a router that is not to hold anything does not.
-func (h *hand) settleIdle(name string, a ask) {
-	if a.forget || a.want.Held {
+func (h *hand) settleIdle(r *router) {
+	if r.want.Held || r.broken != nil || slices.ContainsFunc(h.drops, func(d drop) bool { return d.router == r.name }) {
 		return
 	}
-	if slices.ContainsFunc(h.drops, func(d drop) bool { return d.router == name }) {
-		return
-	}
-	h.routers[name].told = ""
-	h.tell(Report{Kind: Settled, Router: name})
+	r.told = ""
+	h.tell(Report{Kind: Settled, Router: r.name})
 }

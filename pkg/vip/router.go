@@ -12,6 +12,9 @@ import (
 // retryEvery is how soon the kernel is asked again for what it refused.
 const retryEvery = time.Second
 
+// errLapsed is that this process did not run, or the kernel not answer, for so long that the leases ran out.
+var errLapsed = errors.New("the lease ran out before it was renewed")
+
 // errNoLink is that an interface is not there.
 var errNoLink = errors.New("no such interface")
 
@@ -33,11 +36,22 @@ type router struct {
 	name string
 	want Want
 
-	add     batch     // all of want.Addresses whose link is there
-	adds    []int     // for each message in add: which of want.Addresses it is
-	missing error     // why some are not in add
-	due     time.Time // of the next renewal; zero is never
-	told    string    // the text of the last Failed that no Settled followed
+	add     batch         // all of want.Addresses whose link is there
+	adds    []int         // for each message in add: which of want.Addresses it is
+	missing error         // why some are not in add
+	broken  error         // why its VMAC is not right
+	due     time.Time     // of the next renewal; zero is never
+	renewed time.Duration // CLOCK_BOOTTIME before the last one that the kernel heard; 0 is none since Set
+	lapsed  bool          // a lease ran out, see lapse
+	told    string        // the text of the last Failed that no Settled followed
+}
+
+// holds tells whether a router's addresses are to be here.
+func (r *router) holds() bool { return r.want.Held && !r.lapsed }
+
+// overdue tells whether the leases have run out by now.
+func (r *router) overdue(now time.Duration) bool {
+	return r.want.Lease > 0 && r.renewed != 0 && now-r.renewed >= r.want.Lease
 }
 
 // link names the interface that an address of the router is on: in place of a VMAC's parent the VMAC.

@@ -22,13 +22,15 @@ func (h *hand) makeVMACs() {
 		if v == (VMAC{}) {
 			continue
 		}
+		r.broken = nil
 		if h.vmacRight(v) {
 			h.vmacs[v.Name] = v
 			continue
 		}
 		made = true
 		if err := h.makeVMAC(v); err != nil {
-			h.fail(r, fmt.Errorf("make %s: %w", v.Name, err))
+			r.broken = fmt.Errorf("make %s: %w", v.Name, err)
+			h.fail(r, r.broken)
 			h.retry = time.Now().Add(retryEvery)
 			continue
 		}
@@ -44,7 +46,7 @@ func (h *hand) makeVMACs() {
 	for _, r := range h.routers {
 		if r.want.VMAC != (VMAC{}) {
 			r.build(h.indexOf)
-			if r.want.Held {
+			if r.holds() {
 				r.due = time.Now()
 				h.announceAnew(r)
 			}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,9 @@ const (
 	overrun  // some were missed
 	claimed  // somebody said to have an address
 )
+
+// brokenPause is between two reads of a socket that gives errors of an unknown kind.
+const brokenPause = 100 * time.Millisecond
 
 // watch reads what the kernel tells of interfaces and addresses.
 type watch struct {
@@ -61,9 +65,12 @@ func (w *watch) start(to func(happening) bool) {
 			switch {
 			case errors.Is(err, os.ErrClosed):
 				return
-			case err != nil: // ENOBUFS
+			case err != nil:
 				if !to(happening{kind: overrun}) {
 					return
+				}
+				if !errors.Is(err, unix.ENOBUFS) {
+					time.Sleep(brokenPause)
 				}
 				continue
 			}

@@ -95,6 +95,11 @@ func (h *hand) dirtyAll() {
 
 // tellLinks tells of the interfaces that changed.
 func (h *hand) tellLinks() {
+	for name := range h.dirty {
+		if _, watched := h.watched[name]; !watched {
+			delete(h.dirty, name)
+		}
+	}
 	if len(h.dirty) == 0 {
 		return
 	}
@@ -106,15 +111,11 @@ func (h *hand) tellLinks() {
 	}
 	for name := range h.dirty {
 		delete(h.dirty, name)
-		last, watched := h.watched[name]
-		if !watched {
-			continue
-		}
 		now := Link{Name: name}
 		if l, ok := h.links[h.index[name]]; ok {
 			now = l.link(addrs, h.vips)
 		}
-		if !reflect.DeepEqual(now, last) {
+		if !reflect.DeepEqual(now, h.watched[name]) {
 			h.watched[name] = now
 			h.tell(Report{Kind: LinkChanged, Link: now})
 		}
@@ -173,8 +174,8 @@ func (h *hand) hearLink(l linkInfo) {
 	}
 	if known && old.name == l.name && onlyState(old, l) {
 		h.dirty[l.name] = true
-		if l.up() && !old.up() {
-			h.reannounce(l.name)
+		if l.up() && !old.up() { // IPv6 addresses go when an interface is taken down
+			h.holdAgain(l.name)
 		}
 		return
 	}
@@ -193,28 +194,31 @@ func (h *hand) relink(name string) {
 	for _, r := range h.routers {
 		if r.uses(name) {
 			r.build(h.indexOf)
-			if r.want.Held {
-				r.due = time.Now()
-			}
+		}
+		if r.want.VMAC.Parent == name || r.want.VMAC.Name == name {
+			h.retry = time.Now()
 		}
 	}
-	if len(h.vmacs) > 0 {
-		h.retry = time.Now()
+	h.holdAgain(name)
+}
+
+// holdAgain adds and announces what is held on an interface.
+func (h *hand) holdAgain(name string) {
+	used := false
+	for _, r := range h.routers {
+		if r.holds() && r.uses(name) {
+			used = true
+			r.due = time.Now()
+			h.announceAnew(r)
+		}
 	}
-	h.reannounce(name)
+	if used {
+		h.listen()
+	}
 }
 
 // uses tells whether a router has addresses on an interface, or its VMAC.
 func (r *router) uses(name string) bool {
-	return r.want.VMAC.Parent == name && r.want.VMAC != (VMAC{}) ||
+	return r.want.VMAC != (VMAC{}) && r.want.VMAC.Parent == name ||
 		slices.ContainsFunc(r.want.Addresses, func(a Address) bool { return r.link(a) == name })
-}
-
-func (h *hand) reannounce(name string) {
-	for _, r := range h.routers {
-		if r.uses(name) {
-			h.announceAnew(r)
-		}
-	}
-	h.listen()
 }
