@@ -34,4 +34,11 @@ func TestScanSetting(t *testing.T) {
 	if got := scanSetting(filepath.Join(t.TempDir(), "none"), "control", "socket"); got != "" {
 		t.Errorf("of a file that is not there: %q", got)
 	}
+	file := filepath.Join(t.TempDir(), "lvsd.toml")
+	if err := os.WriteFile(file, []byte("name = 7\nruntime = \"/run/x\"\n[control]\nruntime = \"/y\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := scanSetting(file, "", "runtime"); got != "/run/x" {
+		t.Errorf("outside every table: %q", got)
+	}
 }

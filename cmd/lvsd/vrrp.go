@@ -15,10 +15,15 @@ import (
 const defaultVRRPDir = "/run/lvsd-vrrp"
 
 // vrrpFlags are what the commands about VRRP share.
-type vrrpFlags struct{ dir string }
+type vrrpFlags struct{ runDir string }
+
+// dir is the directory of the vrrp process. The file tells it also where it has errors, or is not there.
+func (v *vrrpFlags) dir(a *app) string {
+	return cmp.Or(v.runDir, scanSetting(a.config, "", "runtime"), defaultVRRPDir)
+}
 
 // link is the socket to ask on.
-func (v *vrrpFlags) link(a *app) string { return cmp.Or(a.socket, daemon.LinkPath(v.dir)) }
+func (v *vrrpFlags) link(a *app) string { return cmp.Or(a.socket, daemon.LinkPath(v.dir(a))) }
 
 // ask asks the vrrp process how it stands.
 func (v *vrrpFlags) ask(ctx context.Context, a *app) (*link.State, error) {
@@ -64,7 +69,7 @@ func (a *app) vrrpCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.PersistentFlags().StringVar(&v.dir, "run-dir", defaultVRRPDir, "`directory` of the vrrp process")
+	cmd.PersistentFlags().StringVar(&v.runDir, "run-dir", "", "`directory` of the vrrp process (default: runtime of the configuration)")
 	jsonFlag(cmd, &asJSON)
 	cmd.AddCommand(a.vrrpRunCommand(v), a.vrrpReloadCommand(v), a.vrrpHandoverCommand(v), a.vrrpResignCommand(v))
 	return cmd

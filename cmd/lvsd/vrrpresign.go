@@ -18,7 +18,7 @@ func (a *app) vrrpResignCommand(v *vrrpFlags) *cobra.Command {
 			"alone what a restart will resume, and having nothing to do is no error; otherwise the exit code is 1 then.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			names, err := daemon.ResignVRRP(v.dir, ifMaster)
+			names, err := daemon.ResignVRRP(v.dir(a), ifMaster)
 			if ifMaster && errors.Is(err, daemon.ErrNothingToResign) {
 				return nil
 			}

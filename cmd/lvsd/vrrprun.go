@@ -33,7 +33,7 @@ func (a *app) vrrpRunCommand(v *vrrpFlags) *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			return daemon.RunVRRP(ctx, daemon.VRRPOptions{
-				Config: a.config, Dir: v.dir, Force: force, Version: versionOf(), Log: log,
+				Config: a.config, Dir: v.dir(a), Force: force, Version: versionOf(), Log: log,
 			}, relay(ctx, syscall.SIGHUP))
 		},
 	}

@@ -24,6 +24,9 @@ func readGlobals(root *value) *Config {
 		Resync: root.duration("resync", 2*time.Second, 100*time.Millisecond, time.Hour),
 	}
 	c.Runtime = root.filename("runtime", "/run/lvsd-vrrp")
+	if at := root.get("runtime"); at != nil && at.doc.order > 0 {
+		at.fail("belongs into the main file: the commands about VRRP look for it there alone")
+	}
 	if len(c.Runtime) > 90 { // its socket's path may have 107 bytes: struct sockaddr_un of unix(7)
 		root.failKey("runtime", "is longer than 90 bytes: there is a socket in it")
 	}

@@ -101,6 +101,10 @@ func TestIncludeErrors(t *testing.T) {
 			include, "include = [\"*.toml\"]\n",
 			[]string{"more.toml:1: include: an included file cannot include others"},
 		},
+		"runtime elsewhere": {
+			include, "runtime = \"/run/x\"\n",
+			[]string{"more.toml:1: runtime: belongs into the main file: the commands about VRRP look for it there alone"},
+		},
 		"itself": {
 			"include = [\"*.toml\"]\n", "# nothing\n",
 			[]string{"lvsd.toml:1: include[0]: DIR/lvsd.toml includes itself"},

@@ -26,9 +26,12 @@ func (d *daemon) keepSyncing() func(want ipvs.Sync, fresh bool) error {
 		if want == (ipvs.Sync{}) && kept == want {
 			return nil
 		}
-		actor := audit.EventDrift
-		if fresh {
-			actor = director.CauseReload
+		actor := director.CauseReload
+		switch {
+		case !fresh:
+			actor = audit.EventDrift
+		case kept == ipvs.Sync{}:
+			actor = director.CauseStart
 		}
 		err := d.syncAs(want, kept, actor)
 		if err == nil {
