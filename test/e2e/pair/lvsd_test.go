@@ -44,6 +44,7 @@ name = %q
 state = %q
 audit = { file = %q }
 control = { socket = %q }
+runtime = %q
 
 [check.web]
 type = "http"
@@ -67,7 +68,7 @@ id = %d
 priority = %d
 advertise = %q
 vips = ["198.51.100.10/32"]
-`, round, n.host.Name, n.file("state"), n.file("audit.log"), n.file("lvsd.sock"), strings.Join(servers, ", "), vrid, n.priority, n.advertise)
+`, round, n.host.Name, n.file("state"), n.file("audit.log"), n.file("lvsd.sock"), n.file("vrrp"), strings.Join(servers, ", "), vrid, n.priority, n.advertise)
 	next := n.file("lvsd.toml.new")
 	if err := os.WriteFile(next, []byte(toml), 0o600); err != nil {
 		n.t.Fatal(err)
@@ -120,11 +121,13 @@ func (n *lvsdNode) resume() {
 	n.table.signal(syscall.SIGCONT)
 }
 
-// reload is the command that applies a file to both processes.
+// reload tells both processes to read the file, which is more than a reload has to be: the one of VRRP begins its program
+// anew in place.
 func (n *lvsdNode) reload(round int) {
 	n.t.Helper()
 	n.configure(round)
-	n.command("reload", "-c", n.file("lvsd.toml"))
+	n.vrrp.signal(syscall.SIGHUP)
+	n.table.signal(syscall.SIGHUP)
 }
 
 // upgrade is what the package does: the VRRP process goes on in the new program, the other is started again.

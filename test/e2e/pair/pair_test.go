@@ -42,27 +42,27 @@ const vrid = 66
 
 // pair is a running pair, a client that asks, and the witnesses.
 type pair struct {
-	t         testing.TB
-	site      *lab.Site
-	advertise time.Duration
-	nodes     map[*lab.Host]node
-	holders   *lab.HolderMeter
-	adverts   *lab.Adverts // as the client sees them
+	t       testing.TB
+	site    *lab.Site
+	advert  time.Duration
+	nodes   map[*lab.Host]node
+	holders *lab.HolderMeter
+	adverts *lab.Adverts // as the client sees them
 }
 
 // newPair starts two directors before three servers, the first with the higher priority, and returns when the first is
 // master, the second has heard it, and the service answers.
-func newPair(t testing.TB, of program, advertise time.Duration) *pair {
+func newPair(t testing.TB, of program, advert time.Duration) *pair {
 	t.Helper()
 	site := lab.OneBridge(t, lab.Size{Directors: 2, Servers: 3, Unheld: true})
 	for _, s := range site.Servers {
 		s.Web(lab.WebConfig{})
 	}
-	p := &pair{t: t, site: site, advertise: advertise, nodes: map[*lab.Host]node{}}
+	p := &pair{t: t, site: site, advert: advert, nodes: map[*lab.Host]node{}}
 	p.holders = lab.WatchHolders(lab.VIP, site.Directors...)
 	p.adverts = site.Client.Adverts("eth0")
 	for i, h := range site.Directors {
-		n := of.make(t, h, settings{priority: 150 - 50*i, advertise: advertise, servers: site.Servers})
+		n := of.make(t, h, settings{priority: 150 - 50*i, advertise: advert, servers: site.Servers})
 		p.nodes[h] = n
 		n.start()
 		if i == 0 {
@@ -118,14 +118,14 @@ func (o outcome) String() string {
 	return fmt.Sprintf("without service %s, at the longest %s; holders: %s", o.without.Round(time.Millisecond), o.gap.Round(time.Millisecond), o.holding)
 }
 
-// measure does what breaks the pair, waits until that must have settled, and gives what came of it.
-func (p *pair) measure(fault func(*pair), settle time.Duration) outcome {
+// measure lets a fault happen, waits until it must have settled, and gives what came of it.
+func (p *pair) measure(f fault) outcome {
 	p.t.Helper()
 	p.holders.Mark()
 	began := time.Now()
 	asker := p.site.Client.Ask(asking)
-	fault(p)
-	p.rest(settle)
+	f.do(p)
+	p.rest(timesOf(p.advert).down + f.settle)
 	took, tally, holding := time.Since(began), asker.Stop(), p.holders.Holding()
 	o := outcome{gap: tally.Gap, holding: holding}
 	if all := tally.OK + tally.Failed(); all > 0 {
