@@ -220,9 +220,31 @@ func TestPacket4(t *testing.T) {
 		if c.change != nil {
 			c.change(c.b)
 		}
+		number(c.b)
 		p, ok := packet4(c.b)
 		if ok != (c.want >= 0) || ok && len(p.Payload) != c.want {
 			t.Errorf("%s: %v, %d bytes, want %d", c.name, ok, len(p.Payload), c.want)
 		}
+	}
+}
+
+// number makes the checksum of an IPv4 header right.
+func number(b []byte) {
+	if head := 20; len(b) >= head {
+		if b[0] == 0x46 && len(b) >= 24 {
+			head = 24
+		}
+		binary.BigEndian.PutUint16(b[10:], ^oracle(b[:head]))
+	}
+}
+
+func TestPacket4LooksAtItsChecksum(t *testing.T) {
+	b := frame(t, "keepalived/v3_ipv4")[14:]
+	if _, ok := packet4(b); !ok {
+		t.Error("a right one is refused")
+	}
+	b[12]++
+	if _, ok := packet4(b); ok {
+		t.Error("a wrong one is accepted")
 	}
 }

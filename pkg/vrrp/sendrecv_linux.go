@@ -30,7 +30,7 @@ func (s *Socket) Send(message []byte) error {
 
 func (s *Socket) send(b []byte, to unix.Sockaddr) error {
 	for {
-		_, err := unix.SendmsgN(s.fd, b, s.from, to, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		_, err := unix.SendmsgN(s.out, b, s.from, to, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err != unix.EINTR {
 			return err
 		}
@@ -55,7 +55,7 @@ func (s *Socket) Receive() (Packet, error) {
 		switch {
 		case err == unix.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case err == unix.EAGAIN, err == unix.ENETDOWN: // the latter is said once by a packet socket
 			return Packet{}, ErrNone
 		case err != 0:
 			return Packet{}, err
@@ -80,17 +80,18 @@ func (s *Socket) recvmsg() (int, unix.Errno) {
 	r.msg = unix.Msghdr{Iov: &r.iov, Name: (*byte)(unsafe.Pointer(&r.name)), Namelen: unix.SizeofSockaddrInet6, Control: &r.control[0]}
 	r.msg.SetIovlen(1)
 	r.msg.SetControllen(len(r.control))
-	n, _, err := unix.Syscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.msg)), unix.MSG_DONTWAIT)
+	n, _, err := unix.Syscall(unix.SYS_RECVMSG, uintptr(s.in), uintptr(unsafe.Pointer(&r.msg)), unix.MSG_DONTWAIT)
 	return int(n), err
 }
 
-// packet4 takes the IPv4 header off. Its length counts, not that of what came.
+// packet4 takes the IPv4 header off. Its length counts, not that of what came; a packet socket gives frames with their
+// padding, and headers that nobody looked at.
 func packet4(b []byte) (Packet, bool) {
 	if len(b) < 20 || b[0]>>4 != 4 || b[9] != Protocol {
 		return Packet{}, false
 	}
 	head, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:]))
-	if head < 20 || total < head || len(b) < head {
+	if head < 20 || total < head || len(b) < head || fold(sum(0, b[:head])) != 0xffff {
 		return Packet{}, false
 	}
 	return Packet{

@@ -24,7 +24,8 @@ const MaxPeers = 64
 // Socket sends and receives the adverts of one router. It belongs to one goroutine. It hears unicast and multicast
 // whatever it sends, so that a router which speaks the other way is noticed.
 type Socket struct {
-	fd       int
+	out      int // sends, and is a member of the group
+	in       int // receives; the same one, but on a macvlan with IPv4
 	index    int // of the interface
 	o        SocketOptions
 	to       []netip.Addr
@@ -41,43 +42,77 @@ var ErrNone = errors.New("no packet waits")
 // Open makes a socket that is bound to its interface and has joined the group there. CAP_NET_RAW is needed. Errors wrap what
 // the kernel said; ENODEV is that the interface is not there.
 func Open(o SocketOptions) (*Socket, error) {
-	if err := o.check(); err != nil {
-		return nil, fmt.Errorf("open VRRP socket on %s: %w", o.Interface, err)
-	}
-	fd, err := unix.Socket(o.domain(), unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, Protocol)
+	s, err := open(o)
 	if err != nil {
 		return nil, fmt.Errorf("open VRRP socket on %s: %w", o.Interface, err)
 	}
-	s, err := set(fd, o)
+	return s, nil
+}
+
+func open(o SocketOptions) (*Socket, error) {
+	s, err := sender(o)
 	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("open VRRP socket on %s: %w", o.Interface, err)
+		return nil, err
+	}
+	taps, err := s.taps()
+	if err == nil && taps {
+		err = s.tap()
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, err
 	}
 	s.drain()
 	return s, nil
 }
 
-// FromFD makes a Socket of the descriptor of another one, which was inherited from the program before this one in the same
-// process. What waits in it is kept. If that fails the descriptor is left open.
-func FromFD(fd int, o SocketOptions) (*Socket, error) {
+// sender makes a new socket that receives by the descriptor by which it sends.
+func sender(o SocketOptions) (*Socket, error) {
 	if err := o.check(); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Socket(o.domain(), unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, Protocol)
+	if err != nil {
+		return nil, err
+	}
+	s, err := set(fd, o)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return s, nil
+}
+
+// FromFD makes a Socket of FD of another one, which was inherited from the program before this one in the same process.
+// What waits in it is kept. If that fails the descriptor is left open.
+func FromFD(fd int, o SocketOptions) (*Socket, error) {
+	s, err := fromFD(fd, o)
+	if err != nil {
 		return nil, fmt.Errorf("take over VRRP socket on %s: %w", o.Interface, err)
 	}
-	for _, want := range []struct{ option, value int }{
-		{unix.SO_DOMAIN, o.domain()}, {unix.SO_TYPE, unix.SOCK_RAW}, {unix.SO_PROTOCOL, Protocol},
-	} {
-		got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, want.option)
-		if err == nil && got != want.value {
-			err = errors.New("it is another kind of socket")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("take over VRRP socket on %s: descriptor %d: %w", o.Interface, fd, err)
-		}
+	return s, nil
+}
+
+func fromFD(fd int, o SocketOptions) (*Socket, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if isSocket(fd, unix.AF_PACKET, unix.SOCK_DGRAM) == nil {
+		return fromTap(fd, o)
+	}
+	if err := isSocket(fd, o.domain(), unix.SOCK_RAW); err != nil {
+		return nil, err
+	}
+	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != Protocol {
+		return nil, errOtherSocket
 	}
 	unix.CloseOnExec(fd)
 	s, err := set(fd, o)
 	if err != nil {
-		return nil, fmt.Errorf("take over VRRP socket on %s: %w", o.Interface, err)
+		return nil, err
+	}
+	if taps, err := s.taps(); taps || err != nil {
+		return nil, errors.Join(errOtherSocket, err)
 	}
 	return s, nil
 }
@@ -117,7 +152,7 @@ func set(fd int, o SocketOptions) (*Socket, error) {
 	if err := unix.BindToDevice(fd, o.Interface); err != nil {
 		return nil, fmt.Errorf("bind to interface: %w", err)
 	}
-	s := &Socket{fd: fd, index: index, o: o, retarget: make([]byte, 0, MaxMessage)}
+	s := &Socket{out: fd, in: fd, index: index, o: o, retarget: make([]byte, 0, MaxMessage)}
 	if o.Source.Is4() {
 		err = s.set4()
 	} else {
@@ -140,15 +175,19 @@ func interfaceIndex(fd int, name string) (int, error) {
 	return int(r.Uint32()), nil
 }
 
-// FD is the descriptor, to wait on. It stays the Socket's.
-func (s *Socket) FD() int { return s.fd }
+// FD is the descriptor to wait on, and that to hand on to FromFD. It stays the Socket's.
+func (s *Socket) FD() int { return s.in }
 
 // Destination is to whom the message that Send takes is addressed: the group, or the first peer.
 func (s *Socket) Destination() netip.Addr { return s.to[0] }
 
 // Close closes the socket and leaves the group.
 func (s *Socket) Close() error {
-	if err := unix.Close(s.fd); err != nil {
+	err := unix.Close(s.out)
+	if s.in != s.out {
+		err = errors.Join(err, unix.Close(s.in))
+	}
+	if err != nil {
 		return fmt.Errorf("close VRRP socket on %s: %w", s.o.Interface, err)
 	}
 	return nil

@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -180,7 +182,7 @@ func masked(frame []byte) []byte {
 }
 
 // With a virtual MAC, adverts come from it, although its link has no address; and the peer, which has a link with the same
-// MAC, hears them.
+// MAC, hears them, whatever its rp_filter is. A new program can take the socket over, and a link that was down hears again.
 func TestSocketWithVirtualMAC(t *testing.T) {
 	a, b := lan(t)
 	next := b.sniff()
@@ -195,12 +197,83 @@ func TestSocketWithVirtualMAC(t *testing.T) {
 		from := a.open(SocketOptions{Interface: c.link, VRID: 51, Source: ip(c.from)})
 		to := b.open(SocketOptions{Interface: c.link, VRID: 51, Source: ip(c.to)})
 		message := path{from: c.from, vips: c.vips}.message(from.Destination())
-		must(t, from.Send(message))
-		if frame := next(); !bytes.Equal(frame[6:12], mac(c.mac)) {
-			t.Errorf("from %x", frame[6:12])
+		hears := func(to *Socket) {
+			t.Helper()
+			other := bytes.Clone(message)
+			other[1]++
+			must(t, from.Send(other))
+			must(t, from.Send(message))
+			for range 2 {
+				if frame := next(); !bytes.Equal(frame[6:12], mac(c.mac)) {
+					t.Errorf("from %x", frame[6:12])
+				}
+			}
+			if p := receive(t, to); p.Src != ip(c.from) || p.Dst != from.Destination() || p.TTL != TTL || !bytes.Equal(p.Payload, message) {
+				t.Errorf("%+v", p)
+			}
+			for _, s := range []*Socket{from, to} {
+				if p, err := s.Receive(); err != ErrNone {
+					t.Errorf("one more: %+v, %v", p, err)
+				}
+			}
 		}
-		if p := receive(t, to); p.Src != ip(c.from) || p.TTL != TTL || !bytes.Equal(p.Payload, message) {
-			t.Errorf("%+v", p)
+		for _, filter := range []string{"0", "1", "2"} {
+			b.do(func() {
+				must(t, os.WriteFile("/proc/sys/net/ipv4/conf/all/rp_filter", []byte(filter), 0o644))
+			})
+			hears(to)
+		}
+		fd, err := unix.Dup(to.FD())
+		must(t, err)
+		must(t, to.Close())
+		b.do(func() {
+			to, err = FromFD(fd, to.o)
+			must(t, err)
+		})
+		hears(to)
+		b.do(func() {
+			must(t, netlink.LinkSetDown(b.link(c.link)))
+			must(t, netlink.LinkSetUp(b.link(c.link)))
+		})
+		b.running(c.link)
+		if p, err := to.Receive(); err != ErrNone {
+			t.Errorf("down and up: %+v, %v", p, err)
+		}
+		hears(to)
+		must(t, to.Close())
+	}
+}
+
+// A packet socket is given what is no business of ours, too.
+func TestTapFilter(t *testing.T) {
+	s := &Socket{o: SocketOptions{VRID: 51, Source: ip("192.0.2.2")}}
+	var program []bpf.Instruction
+	for _, f := range s.tapProgram()[2:] { // the virtual machine does not know the type of a packet
+		program = append(program, bpf.RawInstruction{Op: f.Code, Jt: f.Jt, Jf: f.Jf, K: f.K}.Disassemble())
+	}
+	vm, err := bpf.NewVM(program)
+	must(t, err)
+	good := frame(t, "keepalived/v3_ipv4")[14:]
+	good[21] = 51
+	for _, c := range []struct {
+		name  string
+		at    int
+		bytes []byte
+		want  bool
+	}{
+		{"for the group", 0, nil, true},
+		{"for our address", 16, []byte{192, 0, 2, 2}, true},
+		{"for another", 16, []byte{192, 0, 2, 3}, false},
+		{"another protocol", 9, []byte{51}, false},
+		{"another virtual router", 21, []byte{52}, false},
+		{"not to be fragmented", 6, []byte{0x40}, true},
+		{"a first fragment", 6, []byte{0x20}, false},
+		{"a last fragment", 7, []byte{1}, false},
+	} {
+		b := bytes.Clone(good)
+		copy(b[c.at:], c.bytes)
+		if n, err := vm.Run(b); err != nil || n > 0 != c.want {
+			t.Errorf("%s: %d, %v", c.name, n, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,7 +30,7 @@ var common = []option{
 
 func (s *Socket) apply(level int, options []option) error {
 	for _, o := range options {
-		if err := unix.SetsockoptInt(s.fd, level, o.key, o.value); err != nil {
+		if err := unix.SetsockoptInt(s.out, level, o.key, o.value); err != nil {
 			return fmt.Errorf("set %s: %w", o.name, err)
 		}
 	}
@@ -38,10 +39,10 @@ func (s *Socket) apply(level int, options []option) error {
 
 func (s *Socket) set4() error {
 	group := unix.IPMreqn{Multiaddr: Multicast4.As4(), Ifindex: int32(s.index)}
-	if err := joined(unix.SetsockoptIPMreqn(s.fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &group)); err != nil {
+	if err := joined(unix.SetsockoptIPMreqn(s.out, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &group)); err != nil {
 		return err
 	}
-	if err := unix.SetsockoptIPMreqn(s.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &group); err != nil {
+	if err := unix.SetsockoptIPMreqn(s.out, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &group); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
 	}
 	s.from = control(unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
@@ -60,7 +61,7 @@ func (s *Socket) set4() error {
 
 func (s *Socket) set6() error {
 	group := unix.IPv6Mreq{Multiaddr: Multicast6.As16(), Interface: uint32(s.index)}
-	if err := joined(unix.SetsockoptIPv6Mreq(s.fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &group)); err != nil {
+	if err := joined(unix.SetsockoptIPv6Mreq(s.out, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &group)); err != nil {
 		return err
 	}
 	s.from = control(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
@@ -115,21 +116,30 @@ func (s *Socket) destinations(group netip.Addr) {
 // filter lets only a router's own packets pass. An IPv4 raw socket sees the IP header first (net/ipv4/raw.c), an IPv6 one
 // what follows it (net/ipv6/raw.c).
 func filter(fd int, o SocketOptions) error {
-	const accept, ld, ind, abs, ldx, ret = 0xffff, unix.BPF_LD | unix.BPF_B, unix.BPF_IND, unix.BPF_ABS, unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, unix.BPF_RET | unix.BPF_K
 	program := []unix.SockFilter{
-		{Code: ldx, K: 0},      // X = length of the IP header
-		{Code: ld | ind, K: 1}, // A = VRID
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: uint32(o.VRID)},
-		{Code: ret, K: accept},
-		{Code: ret, K: 0},
+		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // X is the length of the IP header
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 1},  // the VRID
+		{Code: unix.BPF_JMP | unix.BPF_JEQ, Jf: 1, K: uint32(o.VRID)},
+		{Code: unix.BPF_RET, K: 0xffff},
+		{Code: unix.BPF_RET, K: 0},
 	}
 	if o.Source.Is6() {
-		program[1] = unix.SockFilter{Code: ld | abs, K: 1}
 		program = program[1:]
+		program[0] = unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 1}
 	}
+	return attach(fd, program)
+}
+
+func attach(fd int, program []unix.SockFilter) error {
 	f := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &f); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	return nil
+}
+
+// word4 is an IPv4 address as a filter sees it.
+func word4(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
 }
