@@ -169,8 +169,16 @@ func TestAppendBoundsIntervals(t *testing.T) {
 		version uint8
 		in, out time.Duration
 	}{
-		{3, 0, Unit}, {3, -time.Second, Unit}, {3, Unit, Unit}, {3, 19 * time.Millisecond, Unit}, {3, time.Hour, MaxV3}, {3, MaxV3, MaxV3},
-		{2, 0, time.Second}, {2, 1999 * time.Millisecond, time.Second}, {2, MaxV2, MaxV2}, {2, time.Hour, MaxV2},
+		{3, 0, Unit},
+		{3, -time.Second, Unit},
+		{3, Unit, Unit},
+		{3, 19 * time.Millisecond, Unit},
+		{3, time.Hour, MaxV3},
+		{3, MaxV3, MaxV3},
+		{2, 0, time.Second},
+		{2, 1999 * time.Millisecond, time.Second},
+		{2, MaxV2, MaxV2},
+		{2, time.Hour, MaxV2},
 	} {
 		a := sample("198.51.100.10")
 		a.Version, a.Interval = c.version, c.in
