@@ -412,6 +412,24 @@ func TestFromFDRefuses(t *testing.T) {
 	}
 }
 
+// On a macvlan with a virtual MAC the descriptor is a packet socket, elsewhere it is none.
+func TestFromFDRefusesTheOtherKind(t *testing.T) {
+	a, _ := lan(t)
+	a.vmac("lvsd4.51", "00:00:5e:00:01:33")
+	plain, virtual := SocketOptions{Interface: "eth0", VRID: 51, Source: ip("192.0.2.1")}, SocketOptions{Interface: "lvsd4.51", VRID: 51, Source: ip("192.0.2.1")}
+	onPlain, onVirtual := a.open(plain), a.open(virtual)
+	a.do(func() {
+		for fd, o := range map[int]SocketOptions{onPlain.FD(): virtual, onVirtual.FD(): plain} {
+			if _, err := FromFD(fd, o); err == nil {
+				t.Errorf("a socket of another kind was taken on %s", o.Interface)
+			}
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+				t.Errorf("the descriptor on %s was closed: %v", o.Interface, err)
+			}
+		}
+	})
+}
+
 func TestOpenRefuses(t *testing.T) {
 	a, _ := lan(t)
 	many := make([]netip.Addr, MaxPeers+1)
