@@ -390,7 +390,8 @@ func TestWarnings(t *testing.T) {
 func TestQuietPairs(t *testing.T) {
 	const served = "[[service]]\nname = \"s\"\nvips = [\"192.0.2.10\"]\nports = [80]\nchecks = [\"a\"]\nforward = \"tunnel\"\nservers = [\"10.0.0.1\"]\n[check.a]\ntype = \"tcp\"\n"
 	marked := strings.ReplaceAll(served, "vips = [\"192.0.2.10\"]\nports = [80]", "fwmark = 1") + "port = 80\n"
-	fast := strings.NewReplacer("VI_1", "VI_2", "66", "67", ".10", ".11").Replace(bareRouter) + "advertise = \"500ms\"\n"
+	other := strings.NewReplacer("VI_1", "VI_2", "66", "67", ".10", ".11").Replace(bareRouter)
+	fast := other + "advertise = \"500ms\"\n"
 	for name, test := range map[string]struct {
 		text string
 		want int
@@ -401,6 +402,8 @@ func TestQuietPairs(t *testing.T) {
 		"in sync":            {strings.ReplaceAll(served, "tunnel", "nat") + bareRouter + "sync_connections = true", 0},
 		"two fast ones":      {bareRouter + "advertise = \"500ms\"\n" + fast, 1},
 		"one missing link":   {strings.ReplaceAll(bareRouter, "\"lo\"", "\"nosuch0\"") + "track = [{ interface = \"nosuch0\" }]", 1},
+		"marked beside it":   {marked + strings.NewReplacer("\"s\"", "\"m\"", "[check.a]\ntype = \"tcp\"\n", "").Replace(served) + bareRouter + other, 0},
+		"five fast adverts":  {bareRouter + "advertise = \"200ms\"\ndown_adverts = 5\nlease = \"off\"", 0},
 		"no lease, no bound": {bareRouter + "advertise = \"500ms\"\nlease = \"off\"", 0},
 		"an owner":           {bareRouter + "priority = 255\nadvertise = \"500ms\"", 0},
 	} {

@@ -175,3 +175,11 @@ func TestLease(t *testing.T) {
 		}
 	}
 }
+
+// The owner of the addresses is always master: nothing lowers its priority.
+func TestOwner(t *testing.T) {
+	c := parse(t, bareRouter+"priority = 255")
+	if r := c.Pair.Routers[0]; !r.Preempt || r.OnLost != 0 || r.Lease != 0 || c.Director.Routers[0].OnSuspect != 0 {
+		t.Errorf("%+v, %+v", r, c.Director.Routers[0])
+	}
+}
