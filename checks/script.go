@@ -2,12 +2,7 @@ package checks
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,68 +24,26 @@ type Script struct {
 // scriptReady is what Validate made of a Script.
 type scriptReady struct{ user *proc.User }
 
-// DropIn is the systemd drop-in that lets lvsd run scripts as other users.
-const DropIn = "lvsd-scripts-as-other-users.conf"
-
-// placeholder is what looks like one; anything else in braces is the program's own.
-var placeholder = regexp.MustCompile(`^\{[a-z_]+\}$`)
-
 // Validate checks the keys, and looks up the user and the program. One that runs as another user or as root must be such
 // that only they and root can change it.
 func (s *Script) Validate() []FieldError {
 	var errs []FieldError
-	if err := s.checkCommand(); err != nil {
+	if err := proc.CheckArgv(s.Command, "{address}", "{port}", "{check}"); err != nil {
 		errs = append(errs, FieldError{"command", err})
 	}
-	var r scriptReady
-	if s.User != "" {
-		var err error
-		if r.user, err = proc.LookupUser(s.User); err == nil {
-			err = proc.MayRunAs(r.user)
-		}
-		if _, lacks := errors.AsType[*proc.MissingCapabilitiesError](err); lacks {
-			err = fmt.Errorf("%w; for lvsd install the systemd drop-in %s", err, DropIn)
-		}
-		if err != nil {
-			errs = append(errs, FieldError{"user", err})
-		}
+	user, err := proc.Runner(s.User)
+	if err != nil {
+		errs = append(errs, FieldError{"user", err})
 	}
-	if errs == nil && (s.User != "" || os.Geteuid() == 0) {
-		if err := proc.Trusted(s.Command[0], r.user); err != nil {
+	if errs == nil {
+		if err := proc.TrustedBy(s.Command[0], user); err != nil {
 			errs = append(errs, FieldError{"command", err})
 		}
 	}
 	if errs == nil {
-		s.ready = &r
+		s.ready = &scriptReady{user}
 	}
 	return errs
-}
-
-func (s *Script) checkCommand() error {
-	if len(s.Command) == 0 {
-		return errors.New("is missing: a list, the program's absolute path first")
-	}
-	program := s.Command[0]
-	if !filepath.IsAbs(program) {
-		return fmt.Errorf("%q is not an absolute path", clip(program, 80))
-	}
-	for _, arg := range s.Command {
-		if strings.ContainsRune(arg, 0) {
-			return errors.New("holds a zero byte")
-		}
-		if placeholder.MatchString(arg) && arg != "{address}" && arg != "{port}" && arg != "{check}" {
-			return fmt.Errorf("no such placeholder: %s; there are {address} {port} {check}", clip(arg, 80))
-		}
-	}
-	switch f, err := os.Stat(program); {
-	case errors.Is(err, fs.ErrPermission): // this process cannot see it; the script's user may
-		return nil
-	case err != nil:
-		return err
-	case !f.Mode().IsRegular() || f.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is not an executable file", program)
-	}
-	return nil
 }
 
 // Check runs the program once.

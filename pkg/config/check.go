@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvsd/lvsd/checks"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/proc"
 )
 
 // What holds for every check without a key.
@@ -95,7 +96,7 @@ func readCheck(name string, at *value) Check {
 func warnUser(at *value, user string) {
 	const service = "lvsd" // the User of lvsd.service
 	if user != "" && user != service && os.Geteuid() == 0 && !at.table["user"].blamed() {
-		at.warnKey("user", "under lvsd.service, running as %s needs the systemd drop-in %s", clip(user), checks.DropIn)
+		at.warnKey("user", "under lvsd.service, running as %s needs the systemd drop-in %s", clip(user), proc.DropIn)
 	}
 }
 
