@@ -19,10 +19,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/link"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lvsd": main, "fakelvsd": fakeDaemon, "realserver": realServer})
+	testscript.Main(m, map[string]func(){"lvsd": main, "fakelvsd": fakeDaemon, "fakevrrp": fakeVRRP, "realserver": realServer})
 }
 
 // TestScripts runs the sessions in testdata/script: what an operator types, and what comes of it.
@@ -66,6 +67,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	for range 500 {
 		if _, err := os.Stat(args[0]); err == nil {
+			if c, err := link.Dial(context.Background(), args[0]); err == nil { // a vrrp process
+				_ = c.Close()
+				return
+			}
 			if _, err := control.NewClient(args[0]).Ping(context.Background()); err == nil {
 				return
 			}

@@ -43,7 +43,7 @@ func renderRouter(s *sheet, at time.Time, r link.RouterState, p paint) {
 	if r.Group != "" {
 		name += " (" + r.Group + ")"
 	}
-	s.line("%s  %s since %s%s", name, stateInColour(r, p), age(r.Since, at), because(r.Cause))
+	s.line("%s  %s since %s%s%s", name, stateInColour(r, p), age(r.Since, at), because(r.Cause), passing(r, p))
 	field := func(name, format string, a ...any) { s.line("  %-10s %s", name, fmt.Sprintf(format, a...)) }
 	for _, trouble := range troubles(at, r) {
 		s.line("  %s", p.in(red, "! "+trouble))
@@ -53,7 +53,7 @@ func renderRouter(s *sheet, at time.Time, r link.RouterState, p paint) {
 	field("priority", "%d%s", r.Priority, why(r))
 	field("peer", "%s", peerInWords(at, r))
 	field("VIPs", "%s", vipsInWords(r))
-	field("adverts", "%d sent, %d heard%s; latest by at most %s", r.Sent, r.Heard, refusedInWords(r.Refused), took(r.LatenessMax))
+	field("adverts", "%d sent%s; %d heard%s", r.Sent, lateInWords(r.LatenessMax), r.Heard, refusedInWords(r.Refused))
 	field("changes", "%d; %s", r.Transitions, preemptInWords(r))
 }
 
@@ -65,13 +65,18 @@ func stateInColour(r link.RouterState, p paint) string {
 	case "fault":
 		colour = red
 	}
-	if r.Resigning {
-		text, colour = text+", giving it away", yellow
-	}
-	if r.WaitsForTable {
-		text += ", waiting for the first table"
-	}
 	return p.in(colour, text)
+}
+
+// passing says what will not last.
+func passing(r link.RouterState, p paint) string {
+	switch {
+	case r.Resigning:
+		return ", " + p.in(yellow, "gives it away")
+	case r.WaitsForTable:
+		return ", " + p.in(yellow, "waits for the first table")
+	}
+	return ""
 }
 
 func because(cause string) string {
@@ -123,7 +128,14 @@ func period(d time.Duration) string {
 	if d == 0 {
 		return "-"
 	}
-	return d.Round(100 * time.Microsecond).String()
+	text := d.Round(100 * time.Microsecond).String()
+	if whole, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = whole + "m"
+	}
+	if whole, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = whole + "h"
+	}
+	return text
 }
 
 func peerInWords(at time.Time, r link.RouterState) string {
@@ -139,9 +151,16 @@ func vipsInWords(r link.RouterState) string {
 	case !r.Holds:
 		return "not here: " + text
 	case r.Lease > 0:
-		return fmt.Sprintf("here: %s (lease %s, renewed %s ago)", text, r.Lease, took(r.LeaseAge))
+		return fmt.Sprintf("here: %s (lease %s, renewed %s ago)", text, period(r.Lease), took(r.LeaseAge))
 	}
 	return "here: " + text
+}
+
+func lateInWords(most time.Duration) string {
+	if most == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", at most %s late", took(most))
 }
 
 func refusedInWords(refused map[string]uint64) string {
@@ -160,7 +179,7 @@ func preemptInWords(r link.RouterState) string {
 	case !r.Preempt:
 		return "takes no role back from a peer that is well"
 	case r.PreemptDelay > 0:
-		return fmt.Sprintf("takes the role back %s after it hears a lower priority", r.PreemptDelay)
+		return fmt.Sprintf("takes the role back %s after it hears a lower priority", period(r.PreemptDelay))
 	}
 	return "takes the role back as soon as it hears a lower priority"
 }
