@@ -27,7 +27,11 @@ type Keepalived struct {
 // test. A host has one at a time; one that was killed may be started again.
 func (h *Host) Keepalived(conf string) *Keepalived {
 	h.net.t.Helper()
-	k := &Keepalived{host: h, dir: h.dir}
+	dir, err := os.MkdirTemp(h.dir, "keepalived")
+	if err != nil {
+		h.net.t.Fatalf("start keepalived on %s: %v", h.Name, err)
+	}
+	k := &Keepalived{host: h, dir: dir}
 	k.Write(conf)
 	if err := k.listen(); err != nil {
 		h.net.t.Fatalf("start keepalived on %s: %v", h.Name, err)
@@ -38,7 +42,7 @@ func (h *Host) Keepalived(conf string) *Keepalived {
 	return k
 }
 
-func (k *Keepalived) file(name string) string { return filepath.Join(k.dir, "keepalived."+name) }
+func (k *Keepalived) file(name string) string { return filepath.Join(k.dir, name) }
 
 // Write replaces the configuration; Signal(SIGHUP) makes keepalived read it.
 func (k *Keepalived) Write(conf string) {
@@ -51,7 +55,7 @@ func (k *Keepalived) Write(conf string) {
 
 // listen collects what keepalived tells its fifo of notifications.
 func (k *Keepalived) listen() error {
-	if err := syscall.Mkfifo(k.file("fifo"), 0o600); err != nil && !os.IsExist(err) {
+	if err := syscall.Mkfifo(k.file("fifo"), 0o600); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(k.file("fifo"), os.O_RDWR, 0)

@@ -35,6 +35,6 @@ inside)
 	mkdir run/old
 	pivot_root . run/old
 	umount -l /run/old
-	exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=console --show-status=no
+	exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal-or-kmsg --show-status=no
 	;;
 esac
