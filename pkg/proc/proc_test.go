@@ -176,7 +176,11 @@ func alive(pid int) bool {
 }
 
 func TestAnEscapeeThatHoldsTheOutputDelaysNobody(t *testing.T) {
-	r := within(t, time.Minute, shell(`setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2; exit 4`))
+	there := filepath.Join(t.TempDir(), "there")
+	if err := unix.Mkfifo(there, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := within(t, time.Minute, shell(`setsid sh -c 'echo $$; echo >`+there+`; exec sleep 60' & read -r _ <`+there+`; exit 4`))
 	pid, err := strconv.Atoi(strings.TrimSpace(string(r.Output)))
 	if err != nil || r.String() != "exit 4" {
 		t.Fatalf("%s with output %q: %v", r, r.Output, err)
