@@ -4,11 +4,15 @@ import "time"
 
 // claim makes the router master: RFC 9568 section 6.4.1 for the owner and section 6.4.2 for a backup.
 func (m *Machine) claim(now Instant, c Cause) Effect {
+	farewells := m.Resigning() && !m.rested(now) // some may be on their way: an advert has to come after them
 	m.state, m.leave, m.lastMan = Master, staying, c == CauseLastMan
 	m.held, m.told, m.left, m.preempting, m.lowerHeard = false, false, false, false, false
 	m.stirred, m.calmed = 0, true
 	m.retry = now.Add(max(lastManRetry, 10*m.params.Interval))
-	f := m.advertise(now)
+	f := Effect{}
+	if m.timer = m.sent.Add(breather); !farewells {
+		f = m.advertise(now)
+	}
 	f.Announce, f.Cause = true, c
 	return f
 }

@@ -124,6 +124,10 @@ func TestSafety(t *testing.T) {
 		{"sick: well again in time, it stays", active(), `
 			4s sick -> resigning, sends 3x0, next 6.9921875s (sick)
 			4.2s well -> master, sends 1x128, announce, next 5.2s (well)`},
+		{"sick: well again within the farewells, its advert comes after them", active(), `
+			4s sick -> resigning, sends 3x0, next 6.9921875s (sick)
+			4.001s well -> master, announce, next 4.01s (well)
+			4.01s tick -> master, sends 1x128, next 5.01s`},
 		{"sick: an operator's handover stands, well or not", active(), `
 			4s handover -> resigning, sends 3x0, next 6.9921875s
 			4.1s sick -> resigning, next 6.9921875s (sick)
