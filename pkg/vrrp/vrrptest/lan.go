@@ -41,6 +41,7 @@ type Setup struct {
 	Params vrrp.Params
 	Lease  time.Duration                    // of the VIPs in the kernel
 	Make   func(node, routers int) Core     // nil is vrrp.NewGroup
+	Only   string                           // the invariant to watch; empty is all
 	Trace  func(at time.Duration, s string) // nil traces nothing
 }
 

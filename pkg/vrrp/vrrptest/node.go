@@ -16,6 +16,7 @@ type node struct {
 	running bool
 	paused  bool
 	ending  bool          // asked to stop
+	unread  bool          // it became ready while it was paused
 	inbox   []packet      // what came while it was paused
 	wakes   time.Duration // its next tick
 	stand   []vrrp.Standing
@@ -24,6 +25,7 @@ type node struct {
 	vips    bool          // in the kernel, by the process that runs or the last one
 	expires time.Duration // of them, while no process renews them
 	gone    bool          // it had given its role away before
+	lapsed  time.Duration // nobody renews them since
 	became  time.Duration // master
 	beat    time.Duration // last advert that a process left in the state record; -1 if it was not master
 }
@@ -68,7 +70,7 @@ func (n *node) begin() {
 	if n.running {
 		return
 	}
-	n.running, n.paused, n.ending, n.inbox = true, false, false, nil
+	n.running, n.paused, n.ending, n.unread, n.inbox = true, false, false, false, nil
 	fresh := n.beat >= 0 && n.w.now-n.beat < 2*n.w.Params.Interval
 	if s, ok := n.core.(interface{ Stale() bool }); ok && n.beat >= 0 && s.Stale() {
 		fresh = true
@@ -84,6 +86,7 @@ func (n *node) begin() {
 		return
 	}
 	n.step(-1, vrrp.Event{Kind: vrrp.Start})
+	n.w.watch.doubles = -1 // the VIPs of the life before are gone: what follows is between others
 	if h := n.w.Params.Hold; h > 0 {
 		n.w.after(n.w.upTo(h), n.ready)
 	}
@@ -91,7 +94,10 @@ func (n *node) begin() {
 
 // ready is that the first table is in the kernel.
 func (n *node) ready() {
-	if n.running && !n.paused {
+	switch {
+	case n.paused:
+		n.unread = true
+	case n.running:
 		n.step(-1, vrrp.Event{Kind: vrrp.Ready})
 		n.due()
 	}
@@ -143,13 +149,23 @@ func (n *node) resume() {
 	for _, p := range waiting {
 		n.receive(p)
 	}
+	for lan := range n.stand {
+		n.say(lan, func(*vrrp.Standing) {})
+	}
+	if n.unread {
+		n.step(-1, vrrp.Event{Kind: vrrp.Ready})
+	}
+	n.unread = false
 	n.due()
 }
 
 // lapse lets the lease of the VIPs run, which was renewed at some moment within the last renewal period.
 func (n *node) lapse() {
 	if n.vips && n.expires == never {
-		n.expires = n.w.now + n.w.Lease
+		n.lapsed, n.expires = n.w.now, n.w.now+n.w.Lease
+		if c, ok := n.core.(interface{ Unleased() bool }); ok && c.Unleased() {
+			n.expires = n.w.now + time.Hour
+		}
 		n.gone = n.core.Router(0).Resigning()
 	}
 }
@@ -199,8 +215,11 @@ func (n *node) step(lan int, e vrrp.Event) {
 
 // act does what comes of a step: adverts first, then the VIPs.
 func (n *node) act(step func() []vrrp.Effect, what string) {
-	was := n.core.State()
+	was, resigning := n.core.State(), n.core.Router(0).Resigning()
 	effects := step()
+	if resigning && !n.core.Router(0).Resigning() {
+		n.became = n.w.now
+	}
 	n.w.watch.stepped(n, was, effects)
 	for lan, f := range effects {
 		if f.Adverts > 0 {

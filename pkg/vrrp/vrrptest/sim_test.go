@@ -14,7 +14,7 @@ func TestWorlds(t *testing.T) {
 		world(t, *seedFlag, true)
 		return
 	}
-	for seed := range uint64(300) {
+	for seed := range uint64(500) {
 		world(t, seed+1, false)
 	}
 }
@@ -25,11 +25,17 @@ func world(t *testing.T, seed uint64, trace bool) {
 		t.Logf("%+v", s)
 		s.Trace = func(at time.Duration, s string) { t.Logf("%12v  %s", at, s) }
 	}
-	w := New(s, seed)
+	if v := windows(New(s, seed), 5); v != nil {
+		t.Fatalf("-seed %d: %v\n%+v", seed, v, s.Params)
+	}
+}
+
+func windows(w *World, n int) *Violation {
 	w.Boot()
-	for range 5 {
+	for range n {
 		if v := w.Window(); v != nil {
-			t.Fatalf("-seed %d: %v\n%+v", seed, v, s.Params)
+			return v
 		}
 	}
+	return nil
 }

@@ -49,7 +49,7 @@ func newWatch(w *World) watch {
 
 // fail notes the first violation.
 func (v *watch) fail(invariant, format string, args ...any) {
-	if v.broken == nil {
+	if v.broken == nil && (v.w.Only == "" || v.w.Only == invariant) {
 		v.broken = &Violation{Invariant: invariant, At: v.w.now, What: fmt.Sprintf(format, args...)}
 		v.w.trace(v.broken.Error)
 	}
@@ -148,13 +148,13 @@ func (v *watch) succession(n *node, effects []vrrp.Effect) {
 	}
 }
 
-// usurped: where nobody preempts, nobody takes the role from a master that speaks: I3.
+// usurped: where nobody preempts, nobody takes the role from a master that had an interval to speak: I3.
 func (v *watch) usurped(n *node) {
 	if v.w.Params.Preempt || !v.w.clean(2*v.longest()) {
 		return
 	}
 	for _, m := range v.w.nodes {
-		if m != n && m.master() && !m.paused && !m.core.Router(0).Resigning() && v.w.now-m.became > 2*wire {
+		if m != n && m.master() && !m.paused && !m.core.Router(0).Resigning() && v.w.now-m.became > v.w.Params.Interval+2*wire {
 			v.fail("I3", "node %d takes the role from node %d, which has it", n.id, m.id)
 		}
 	}
@@ -241,6 +241,7 @@ func (v *watch) double(holders int) {
 			if n.gone || v.w.Params.Preempt {
 				quickest = 0
 			}
+			v.doubles = max(v.doubles, n.lapsed) // one may have gone after another
 			bound = max(bound, v.w.Lease-quickest+slack(v.w.Lease))
 		}
 	}
