@@ -69,6 +69,7 @@ func newVRRPSite(t *testing.T) *vrrpSite {
 		t.Fatal(err)
 	}
 	s := &vrrpSite{T: t, dir: dir, space: filepath.Base(dir)}
+	s.install()
 	s.ip("netns", "add", s.space)
 	t.Cleanup(func() {
 		s.kill()
@@ -81,6 +82,23 @@ func newVRRPSite(t *testing.T) *vrrpSite {
 		s.ip("-n", s.space, "link", "set", port, "up")
 	}
 	return s
+}
+
+func (s *vrrpSite) binary() string { return filepath.Join(s.dir, "lvsd") }
+
+// install puts the program in its place, as an upgrade does.
+func (s *vrrpSite) install() {
+	s.Helper()
+	program, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(s.binary()+".new", program, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(s.binary()+".new", s.binary())
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 func (s *vrrpSite) ip(arg ...string) string {
@@ -106,10 +124,7 @@ func (s *vrrpSite) router(vips ...string) {
 }
 
 func (s *vrrpSite) program(mode string) *exec.Cmd {
-	cmd := exec.Command("ip", "netns", "exec", s.space, "/proc/self/exe", s.dir)
-	if exe, err := os.Executable(); err == nil {
-		cmd.Args[4] = exe
-	}
+	cmd := exec.Command("ip", "netns", "exec", s.space, s.binary(), s.dir)
 	cmd.Env = append(os.Environ(), vrrpTestEnv+"="+mode)
 	return cmd
 }
@@ -251,6 +266,47 @@ func (s *vrrpSite) same(what string, before, after *link.State) {
 	}
 	if !isMaster(after) || after.Routers[0].Transitions != before.Routers[0].Transitions || !after.Routers[0].Since.Equal(before.Routers[0].Since) {
 		s.Errorf("%s: %+v, before %+v", what, after.Routers, before.Routers)
+	}
+}
+
+// A reload goes on by the program that is on disk, and by the one that runs if there is none.
+func TestVRRPUpgrade(t *testing.T) {
+	s := newVRRPSite(t)
+	s.router("198.51.100.10/32")
+	s.start()
+	before := s.eventually("master", func(st *link.State) bool { return isMaster(st) && s.has("198.51.100.10/32") })
+	file := filepath.Join(s.dir, "lvsd.toml")
+	program := func() string {
+		path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", before.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+
+	if err := os.Remove(s.binary()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("told that it failed", func(*link.State) bool { return strings.Contains(s.log.String(), "reload failed") })
+	after := s.eventually("it answers", func(st *link.State) bool { return st.PID == before.PID })
+	if !isMaster(after) || after.Routers[0].Transitions != before.Routers[0].Transitions || !after.Image.Equal(before.Image) || !s.has("198.51.100.10/32") {
+		t.Errorf("after a reload without a program: %+v\n%s", after, s.log)
+	}
+
+	s.install()
+	if got := program(); got != s.binary()+" (deleted)" {
+		t.Errorf("the program before the upgrade is %q", got)
+	}
+	done, err := ReloadVRRP(t.Context(), file, s.link())
+	if err != nil {
+		t.Fatalf("upgrade: %v\n%s", err, s.log)
+	}
+	s.same("upgrade", before, done.State)
+	if got := program(); got != s.binary() {
+		t.Errorf("the program after the upgrade is %q", got)
 	}
 }
 

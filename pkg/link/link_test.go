@@ -180,6 +180,9 @@ func TestInherit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = old.Close()
+	if _, err := os.Stat(p.path); err != nil {
+		t.Errorf("the path went with the old server: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.server.Serve(ctx, p.backend()) }()
