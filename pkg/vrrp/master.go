@@ -38,6 +38,17 @@ func (m *Machine) hasten(now Instant) Effect {
 	return Effect{}
 }
 
+// answer advertises to another master, after a breather, and leaves the schedule alone unless that would be too late.
+func (m *Machine) answer(now Instant) Effect {
+	switch {
+	case !m.rested(now):
+		m.timer = min(m.timer, m.sent.Add(breather))
+	case m.timer.Sub(now) >= breather:
+		return m.speak(now)
+	}
+	return Effect{}
+}
+
 func (m *Machine) rested(now Instant) bool { return now.Sub(m.sent) >= breather }
 
 // meet is an advert heard by a master that does not resign: RFC 9568 section 6.4.3. No flood of them makes it send more
@@ -54,10 +65,7 @@ func (m *Machine) meet(now Instant, e Event) Effect {
 		m.learn(e)
 		return m.yield(now, CauseHigher)
 	}
-	f := Effect{}
-	if m.rested(now) && m.timer.Sub(now) >= breather {
-		f = m.speak(now)
-	}
+	f := m.answer(now)
 	f.Contested, f.Announce = true, m.stir(now)
 	return f
 }

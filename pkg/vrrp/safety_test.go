@@ -196,12 +196,14 @@ func TestSafety(t *testing.T) {
 			4.4s every 10ms -> master, next 4.41s
 			4.41s tick -> master, sends 1x128, next 4.42s`},
 
-		{"contested: no more than one advert in 10 ms, and the schedule stays", active(), `
+		{"contested: no more than one advert in 10 ms, none left out, none later than scheduled", active(), `
 			4s hear 100 -> master, sends 1x128, announce, contested, next 4.5s
-			4.009s hear 100 -> master, contested, next 4.5s
 			4.01s hear 100 -> master, sends 1x128, contested, next 4.5s
-			4.495s hear 100 -> master, contested, next 4.5s
-			4.5s tick -> master, sends 1x128, next 5.5s`},
+			4.491s hear 100 -> master, contested, next 4.5s
+			4.5s tick -> master, sends 1x128, next 5.5s
+			4.509s hear 100 -> master, contested, next 4.51s
+			4.51s hear 100 -> master, contested, next 4.51s
+			4.51s tick -> master, sends 1x128, next 5.51s`},
 		{"contested: announced again only after calm", active(), `
 			4s hear 100 -> master, sends 1x128, announce, contested, next 4.5s
 			4.5s tick -> master, sends 1x128, next 5.5s
