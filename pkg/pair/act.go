@@ -125,14 +125,14 @@ func (c *core) move(now moment, g *group, effects []vrrp.Effect) {
 	state := g.machines.State()
 	if state == g.state {
 		if cause != vrrp.NoCause {
-			c.note(now, g.routers[at], false, state.String()+": "+cause.String())
+			c.note(now, g.routers[at], false, state.String()+": "+c.because(g.routers[at], cause, state))
 		}
 		return
 	}
 	from := g.state
 	r := g.routers[at]
 	peer, _, _ := r.machine().Peer()
-	g.state, g.since, g.cause = state, now, cause.String()
+	g.state, g.since, g.cause = state, now, c.because(r, cause, state)
 	g.transitions++
 	c.history.transition(link.Transition{
 		At: now.wall, Mono: time.Duration(now.at), Group: g.name, Routers: g.names(), From: from.String(), To: state.String(), Cause: g.cause,
@@ -144,6 +144,34 @@ func (c *core) move(now moment, g *group, effects []vrrp.Effect) {
 			c.uncontest(now, r)
 		}
 	}
+}
+
+// because says why a router is in a state: the cause, and what of this host it comes from.
+func (c *core) because(r *router, cause vrrp.Cause, state vrrp.State) string {
+	what := ""
+	switch {
+	case cause == vrrp.CauseLinkDown:
+		what = c.trouble(r)
+	case cause == vrrp.CauseSick, cause == vrrp.CauseLastMan, state == vrrp.Fault:
+		what = faults(r.reasons)
+	}
+	if what == "" {
+		return cause.String()
+	}
+	return cause.String() + " (" + what + ")"
+}
+
+// trouble says why a router's interface cannot be used.
+func (c *core) trouble(r *router) string {
+	for _, name := range []string{r.config.Interface, r.device()} {
+		if l := c.links[name]; !l.Up {
+			return name + " is " + condition(l)
+		}
+	}
+	if r.broken != "" {
+		return r.broken
+	}
+	return r.config.Interface + " has no address to send from"
 }
 
 func (g *group) names() []string {

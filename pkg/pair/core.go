@@ -2,7 +2,6 @@ package pair
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/link"
@@ -47,17 +46,18 @@ type core struct {
 	journal   *journal
 	changed   func()
 
-	config    *link.Config
-	routers   []*router
-	groups    []*group
-	blocked   bool // some of config wait until what is like them has left
-	stopping  bool
-	handovers []handover
-	links     map[string]vip.Link
-	word      heard
-	history   history
-	told      uint64 // history.seq when changed was last called
-	alarms    alarms // of no router
+	config      *link.Config
+	replacement *link.Config // what begin makes of config
+	routers     []*router
+	groups      []*group
+	blocked     bool // some of config wait until what is like them has left
+	stopping    bool
+	handovers   []handover
+	links       map[string]vip.Link
+	word        heard
+	history     history
+	told        uint64 // history.seq when changed was last called
+	alarms      alarms // of no router
 }
 
 // router is a virtual router of this host.
@@ -228,11 +228,4 @@ func (c *core) tell() {
 		c.told = c.history.seq
 		c.changed()
 	}
-}
-
-func (c *core) routerNamed(name string) *router {
-	if i := slices.IndexFunc(c.routers, func(r *router) bool { return r.config.Name == name && !r.group.leaving }); i >= 0 {
-		return c.routers[i]
-	}
-	return nil
 }

@@ -126,6 +126,9 @@ func TestSick(t *testing.T) {
 	if diff := cmp.Diff([]link.Reason{{Words: "check app: exit 1", Fault: true}}, r.Reasons); diff != "" {
 		t.Error(diff)
 	}
+	if moves := a.moves(0); !strings.Contains(moves[len(moves)-1], "check app: exit 1") {
+		t.Errorf("the cause does not say which check: %v", moves)
+	}
 	a.say(nil)
 	l.pass(time.Minute)
 	l.want("backup master")
@@ -232,6 +235,9 @@ func TestLinkGoneAndBack(t *testing.T) {
 	eth0 := a.links[0]
 	a.keeper.Change(vip.Link{Name: "eth0"})
 	l.want("fault backup")
+	if moves := a.moves(0); !strings.Contains(moves[len(moves)-1], "eth0 is not there") {
+		t.Errorf("the cause does not say what is missing: %v", moves)
+	}
 	if len(a.ports) != 0 {
 		t.Error("its socket is still open")
 	}

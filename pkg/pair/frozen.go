@@ -11,6 +11,7 @@ import (
 // Frozen is what one program hands to the next one in the same process, as JSON. That it may go on as master the record
 // says.
 type Frozen struct {
+	Config      *link.Config            `json:"config"` // in force until then
 	Seq         uint64                  `json:"seq"`
 	Transitions []link.Transition       `json:"transitions,omitempty"`
 	Notices     []link.Notice           `json:"notices,omitempty"`
@@ -54,7 +55,7 @@ func (c *core) freeze(now moment) *Frozen {
 		}
 	}
 	f := &Frozen{
-		Seq: c.history.seq, Word: c.word.Word, WordAt: c.word.at, WordHeard: c.word.ever, Started: c.started,
+		Config: c.config, Seq: c.history.seq, Word: c.word.Word, WordAt: c.word.at, WordHeard: c.word.ever, Started: c.started,
 		Routers: map[string]FrozenRouter{},
 	}
 	f.Transitions, f.Notices = c.history.since(0)

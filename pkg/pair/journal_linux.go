@@ -58,7 +58,8 @@ func openJournal(dir, boot string) (*journal, error) {
 	return &journal{memory: b}, nil
 }
 
-// publish puts the record in the place of the one before, which until then stands for a process that dies while it starts.
+// publish puts the record in the place of the one before, which until then stands for a process that dies while it starts:
+// when every router has its entry.
 func (j *journal) publish(dir string) error {
 	path := filepath.Join(dir, recordName)
 	if err := os.Rename(path+".new", path); err != nil {

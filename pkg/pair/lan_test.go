@@ -142,8 +142,7 @@ func (n *node) start(routers []link.Router, f *Frozen) {
 	}
 	n.keeper = viptest.New(func(r vip.Report) { n.core.report(l.now, &r) }, n.links...)
 	n.core.addresses = n.keeper
-	links, _ := n.keeper.Links()
-	n.core.meet(links)
+	p.links, _ = n.keeper.Links()
 	n.core.prepare(l.now, &link.Config{Node: n.name, Routers: routers}, p)
 	n.core.begin(l.now, p)
 	if !n.mute {

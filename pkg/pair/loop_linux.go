@@ -19,6 +19,7 @@ type loop struct {
 	pair  *Pair
 	core  *core
 	past  past
+	dir   string // of the record
 	epoll int
 	timer int
 	event int // eventfd that wakes it for the mailbox
@@ -94,9 +95,9 @@ func (l *loop) openCore(o Options) error {
 	now := clocks()
 	l.core = &core{
 		version: o.Version, realTime: o.RealTime, pid: os.Getpid(), started: now.wall, image: now.wall, open: l.open, changed: o.Changed,
-		links: map[string]vip.Link{}, journal: &journal{}, config: o.Config,
+		links: map[string]vip.Link{}, journal: &journal{},
 	}
-	l.past = past{record: &Record{}, frozen: o.Frozen}
+	l.past, l.dir = past{record: &Record{}, frozen: o.Frozen}, o.Dir
 	if o.Frozen != nil {
 		for name, r := range o.Frozen.Routers {
 			l.spare[name] = r
@@ -121,16 +122,11 @@ func (l *loop) openCore(o Options) error {
 	if l.core.addresses, err = keep(l.pair.mailbox.report); err != nil {
 		return fmt.Errorf("keep addresses: %w", err)
 	}
-	links, err := l.core.addresses.Links()
-	if err != nil {
+	if l.past.links, err = l.core.addresses.Links(); err != nil {
 		return fmt.Errorf("look at interfaces: %w", err)
 	}
-	l.core.meet(links)
 	l.core.prepare(now, o.Config, l.past)
 	l.dropSpare()
-	if o.Dir != "" {
-		return l.core.journal.publish(o.Dir)
-	}
 	return nil
 }
 
@@ -146,14 +142,15 @@ func (l *loop) dropSpare() {
 
 // open makes a router's socket, or takes over that of the program before.
 func (l *loop) open(o vrrp.SocketOptions, r *router) (port, error) {
-	s, err := l.inherit(o, r)
+	s := l.inherit(o, r)
 	if s == nil {
+		var err error
 		if s, err = vrrp.Open(o); err != nil {
 			return nil, err
 		}
 	}
 	w := &wire{Socket: s, loop: l, router: r}
-	if err = l.watch(s.FD()); err != nil {
+	if err := l.watch(s.FD()); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -161,17 +158,18 @@ func (l *loop) open(o vrrp.SocketOptions, r *router) (port, error) {
 	return w, nil
 }
 
-func (l *loop) inherit(o vrrp.SocketOptions, r *router) (*vrrp.Socket, error) {
+// inherit gives nil if there is none of the router that can be used; it is closed with the rest.
+func (l *loop) inherit(o vrrp.SocketOptions, r *router) *vrrp.Socket {
 	was, ok := l.spare[r.config.Name]
 	if !ok || was.Socket < 0 || was.Router != identity(&r.config) {
-		return nil, nil
+		return nil
 	}
 	s, err := vrrp.FromFD(was.Socket, o)
 	if err != nil {
-		return nil, err // it is closed with the rest
+		return nil
 	}
 	delete(l.spare, r.config.Name)
-	return s, nil
+	return s
 }
 
 func (l *loop) watch(fd int) error {
@@ -195,6 +193,9 @@ func (l *loop) run() error {
 	l.core.begin(clocks(), l.past)
 	l.past = past{}
 	var err error
+	if l.dir != "" {
+		err = l.core.journal.publish(l.dir)
+	}
 	for err == nil && !l.ended() {
 		err = l.turn()
 	}

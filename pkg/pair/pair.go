@@ -19,7 +19,7 @@ type Options struct {
 	Version  string  // of this program
 	RealTime string  // for link.State
 	Dir      string  // of the record, such as /run/lvsd-vrrp; empty is no record and no resume
-	Frozen   *Frozen // from the program before in this process, or nil
+	Frozen   *Frozen // from the program before in this process, or nil; its configuration becomes Config as by Apply
 	Changed  func()  // there is something new of Since; called in the loop, must not block
 
 	// Keep begins to keep addresses; nil is a vip.Keeper. The Pair closes it.
@@ -41,9 +41,6 @@ var (
 	ErrStuck = errors.New("the vrrp loop does not answer")
 	errBusy  = errors.New("a virtual router gives its role away at this moment")
 )
-
-// Check tells whether a configuration could be opened or applied. It changes nothing.
-func Check(cfg *link.Config) error { return check(cfg) }
 
 // answerTime is how long a caller waits for the loop.
 const answerTime = 5 * time.Second

@@ -2,12 +2,14 @@ package pair
 
 import (
 	"encoding/json"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvsd/lvsd/pkg/link"
+	"github.com/lvsd/lvsd/pkg/vip"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
@@ -115,6 +117,31 @@ func TestFreeze(t *testing.T) {
 		}
 	}
 	l.pass(5 * time.Second)
+	l.want("master backup")
+}
+
+// A program that is replaced in place together with its configuration makes before it breaks.
+func TestFreezeWithAnotherConfig(t *testing.T) {
+	l, a, b := pairOf(t, both(vi(150), second(150)), both(vi(100), second(100)))
+	f := a.core.freeze(l.now)
+	sent := a.ports[0].sent
+	more := vi(200, func(r *link.Router) {
+		r.VIPs = append(r.VIPs, vip.Address{Prefix: netip.MustParsePrefix("198.51.100.11/32"), Link: "eth0"})
+	})
+	if a.start(both(more), f); sent == 0 {
+		t.Fatal("no advert was sent last")
+	}
+	l.want("master backup")
+	if w, _ := a.keeper.Want("VI_2"); !w.Held {
+		t.Error("the VIPs of the one that goes are gone before its successor is there")
+	}
+	l.pass(5 * time.Second)
+	if _, kept := a.keeper.Want("VI_2"); kept || b.router("VI_2").State != "master" {
+		t.Errorf("the one that goes is still kept, or its peer is %s", b.router("VI_2").State)
+	}
+	if w, _ := a.keeper.Want("VI_1"); len(w.Addresses) != 2 || a.router("VI_1").Priority != 200 {
+		t.Error("the new configuration is not in force")
+	}
 	l.want("master backup")
 }
 

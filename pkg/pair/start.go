@@ -2,6 +2,7 @@ package pair
 
 import (
 	"github.com/lvsd/lvsd/pkg/link"
+	"github.com/lvsd/lvsd/pkg/vip"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
@@ -9,14 +10,21 @@ import (
 type past struct {
 	record *Record
 	frozen *Frozen // if it handed over in place
+	links  map[string]vip.Link
 }
 
 // prepare makes the routers of a configuration, with the sockets of those whose links are there. Nothing is sent yet.
+// What the program before had is gone on with first, and begin makes it what is configured now: so a reload in place is
+// make before break, as any other.
 func (c *core) prepare(now moment, cfg *link.Config, p past) {
 	c.config = cfg
+	if f := p.frozen; f != nil && f.Config != nil && check(f.Config) == nil {
+		c.config, c.replacement = f.Config, cfg
+	}
+	c.meet(p.links)
 	c.word.at = now.at
 	c.history.seq = p.record.Seq()
-	for _, members := range grouped(cfg.Routers) {
+	for _, members := range grouped(c.config.Routers) {
 		c.build(now, members)
 	}
 	if p.frozen != nil {
@@ -62,6 +70,13 @@ func (c *core) begin(now moment, p past) {
 		c.ready(now)
 	}
 	c.watch()
+	if to := c.replacement; to != nil {
+		c.replacement = nil
+		c.meet(p.links)
+		if err := c.apply(now, to); err != nil {
+			c.note(now, nil, true, "the new configuration is not in force: "+err.Error())
+		}
+	}
 	c.tell()
 }
 
