@@ -109,10 +109,10 @@ func (m *Machine) expire(now Instant) Effect {
 	switch {
 	case m.standing.Sick:
 		return m.claim(now, CauseLastMan)
-	case m.left:
-		return m.claim(now, CauseLeft)
 	case m.preempting:
 		return m.claim(now, CausePreempt)
+	case m.left:
+		return m.claim(now, CauseLeft)
 	}
 	return m.claim(now, CauseSilence)
 }

@@ -228,6 +228,11 @@ func TestSafety(t *testing.T) {
 			2.3s hear 0 from 192.0.2.6 -> backup, next 2.8s
 			2.4s hear 0 from 192.0.2.4 -> backup, next 2.9s`},
 
+		{"priority 0, and then a successor of lower priority: that is preempted", plain(), `
+			0s start -> backup, next 3.5s (start)
+			1s hear 0 -> backup, next 1.5s
+			1.2s hear 100 from 192.0.2.6 -> backup, next 1.5s
+			1.5s tick -> master, sends 1x128, announce, next 2.5s (preempt)`},
 		{"slept as master: VIPs off, listens an interval and a skew", active(), `
 			6.4s tick -> master, sends 1x128, next 7.4s
 			9.4s tick -> backup, next 10.9s (slept)
