@@ -28,7 +28,7 @@ func fakeVRRP() {
 					}
 					return nil
 				},
-				Reexec: func(*link.Config) error { return errors.New("interface eth7 cannot be used") },
+				Reexec: func(*link.Config) (bool, error) { return false, errors.New("interface eth7 cannot be used") },
 			})
 		}
 	}

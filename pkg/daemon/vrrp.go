@@ -32,8 +32,8 @@ const startPatience = time.Second
 // RunVRRP is the vrrp process: it speaks VRRP and holds the VIPs until ctx is done, then gives its roles away softly. A
 // value in reload has it read the operator's file anew.
 //
-// It executes itself once it has read its configuration, so that every thread has real time from birth, and again at
-// each reload, by the program that is then on disk; see handoff. Hence it is called by the first goroutine of a program
+// It executes itself once it has read its configuration, so that every thread has real time from birth, and again at a
+// reload that finds another program on disk; see handoff. Hence it is called by the first goroutine of a program
 // that does nothing else.
 func RunVRRP(ctx context.Context, o VRRPOptions, reload <-chan struct{}) error {
 	h, err := inherited()

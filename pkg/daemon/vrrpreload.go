@@ -40,12 +40,16 @@ func ReloadVRRP(ctx context.Context, file, path string) (*VRRPReloaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = client.Do(ctx, link.Message{Reexec: c})
+	reply, err := client.Do(ctx, link.Message{Reexec: c})
 	if refused, ok := errors.AsType[*link.Refused](err); ok {
 		return nil, refused
 	}
-	// Without an answer it may have gone on already: the connection ended with the program.
-	state, err := anew(ctx, before.State, path)
+	var state *link.State
+	if err == nil && !reply.Anew {
+		state, err = ask(ctx, path)
+	} else { // without an answer it may have gone on already: the connection ended with the program
+		state, err = anew(ctx, before.State, path)
+	}
 	if err != nil {
 		return nil, err
 	}

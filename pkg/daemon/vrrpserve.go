@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"os"
 
 	"github.com/lvsd/lvsd/pkg/link"
 )
@@ -14,7 +15,7 @@ func (v *vrrpProcess) backend() link.Backend {
 		Since:    v.pair.Since,
 		Prepare:  v.prepare,
 		Apply:    v.apply,
-		Reexec:   v.askReexec,
+		Reexec:   v.goOn,
 		Handover: v.pair.Handover,
 	}
 }
@@ -42,20 +43,39 @@ func (v *vrrpProcess) apply(c *link.Config) error {
 		return err
 	}
 	v.keep(c)
+	v.options.Log.Info().Int("routers", len(c.Routers)).Msg("configuration applied")
 	return nil
 }
 
-// askReexec takes a configuration for the program that is now on disk.
-func (v *vrrpProcess) askReexec(c *link.Config) error {
+// goOn takes a configuration for the program that is on disk. If that is the one that runs, nothing needs to be executed
+// and not even an advert's interval is stretched; otherwise it goes on soon: anew.
+func (v *vrrpProcess) goOn(c *link.Config) (anew bool, err error) {
+	if runsFromDisk() {
+		return false, v.apply(c)
+	}
 	if err := v.prepare(c); err != nil {
-		return err
+		return false, err
 	}
 	select {
 	case v.reexecs <- c:
-		return nil
+		return true, nil
 	default:
-		return errors.New("another reload is under way")
+		return false, errors.New("another reload is under way")
 	}
+}
+
+// runsFromDisk tells whether the program on disk is the one that runs. An upgrade puts another file in its place.
+func runsFromDisk() bool {
+	path, err := os.Executable()
+	if err != nil {
+		return true
+	}
+	disk, err := os.Stat(path)
+	if err != nil {
+		return true // nothing to execute
+	}
+	running, err := os.Stat("/proc/self/exe")
+	return err != nil || os.SameFile(disk, running)
 }
 
 // reread does what SIGHUP asks for: the file is read aside, since that may take long.
@@ -63,7 +83,7 @@ func (v *vrrpProcess) reread() {
 	aside(func() {
 		c, _, err := loadPair(v.options.Config)
 		if err == nil {
-			err = v.askReexec(c)
+			_, err = v.goOn(c)
 		}
 		if err != nil {
 			v.options.Log.Error().Err(err).Msg("reload refused; nothing changed")

@@ -120,7 +120,9 @@ func (c *caller) act(ctx context.Context, m Message, reply *Message) error {
 	case m.Apply != nil:
 		return c.backend.Apply(m.Apply)
 	case m.Reexec != nil:
-		return c.backend.Reexec(m.Reexec)
+		anew, err := c.backend.Reexec(m.Reexec)
+		reply.Anew = anew
+		return err
 	case m.Handover != nil:
 		return c.backend.Handover(ctx, *m.Handover)
 	case m.Follow != nil:

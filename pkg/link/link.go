@@ -171,12 +171,13 @@ type Message struct {
 	Ask      bool      `json:"ask,omitempty"`      // for State, once
 	Prepare  *Config   `json:"prepare,omitempty"`  // would this do? Nothing changes
 	Apply    *Config   `json:"apply,omitempty"`    // make it so, in place
-	Reexec   *Config   `json:"reexec,omitempty"`   // make it so by a new program in place (systemctl reload)
+	Reexec   *Config   `json:"reexec,omitempty"`   // make it so by the program on disk (systemctl reload)
 	Handover *Handover `json:"handover,omitempty"` // the reply comes when it is over
 
 	// from it
 	OK          bool         `json:"ok,omitempty"`
 	Error       string       `json:"error,omitempty"` // of a request
+	Anew        bool         `json:"anew,omitempty"`  // of Reexec: another program goes on, and this connection ends
 	State       *State       `json:"state,omitempty"`
 	Transitions []Transition `json:"transitions,omitempty"`
 	Notices     []Notice     `json:"notices,omitempty"`

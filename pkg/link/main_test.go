@@ -93,7 +93,7 @@ func (p *process) backend() Backend {
 		},
 		Prepare:  func(c *Config) error { asked("prepare " + c.Node); return nil },
 		Apply:    func(c *Config) error { asked("apply " + c.Node); return errors.New("interface eth7 is missing") },
-		Reexec:   func(c *Config) error { asked("reexec " + c.Node); return nil },
+		Reexec:   func(c *Config) (bool, error) { asked("reexec " + c.Node); return true, nil },
 		Handover: func(_ context.Context, h Handover) error { asked("handover " + h.Router + " by " + h.By); return nil },
 	}
 }

@@ -23,7 +23,7 @@ type Backend struct {
 	Since    func(seq uint64) ([]Transition, []Notice)
 	Prepare  func(*Config) error
 	Apply    func(*Config) error
-	Reexec   func(*Config) error // returns when it is sure to begin; the connection ends with this program
+	Reexec   func(*Config) (anew bool, err error) // anew: another program is about to go on, and the connection ends
 	Handover func(context.Context, Handover) error
 }
 
