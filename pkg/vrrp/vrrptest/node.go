@@ -25,6 +25,7 @@ type node struct {
 	vips    bool          // in the kernel, by the process that runs or the last one
 	expires time.Duration // of them, while no process renews them
 	gone    bool          // it had given its role away before
+	rival   bool          // another was master too
 	lapsed  time.Duration // nobody renews them since
 	became  time.Duration // master
 	beat    time.Duration // last advert that a process left in the state record; -1 if it was not master
@@ -167,6 +168,7 @@ func (n *node) lapse() {
 			n.expires = n.w.now + time.Hour
 		}
 		n.gone = n.core.Router(0).Resigning()
+		n.rival = n.w.watch.rival(n)
 	}
 }
 

@@ -290,12 +290,20 @@ func (v *watch) resumed(n *node) {
 			}
 		}
 	}
+	if !n.rival && v.rival(n) && v.w.clean(2*v.longest()) {
+		v.fail("I11", "node %d resumes as master although another is", n.id)
+	}
+}
+
+// rival tells whether another node is master, and not by having preempted this one.
+func (v *watch) rival(n *node) bool {
 	for _, other := range v.w.nodes {
-		preempted := v.w.Params.Preempt && other.rank() > n.rank() // which may have happened meanwhile
-		if other != n && other.master() && !other.paused && !preempted && v.w.clean(2*v.longest()) {
-			v.fail("I11", "node %d resumes as master although node %d is", n.id, other.id)
+		preempts := v.w.Params.Preempt && other.rank() > n.rank()
+		if other != n && other.master() && !other.paused && !preempts {
+			return true
 		}
 	}
+	return false
 }
 
 // refused: a refused packet changes nothing: I9.
