@@ -73,8 +73,9 @@ type director struct {
 	adverts *lab.Adverts
 }
 
-// newDirector installs lvsd on a machine, boots it, starts both units and waits until it is master before its peer.
-func newDirector(t *testing.T) *director {
+// newDirector installs lvsd on a machine, boots it, starts both units, that of VRRP with a drop-in, and waits until it is
+// master before its peer.
+func newDirector(t *testing.T, dropIn string) *director {
 	t.Helper()
 	site := lab.OneBridge(t, lab.Size{Directors: 2, Unheld: true})
 	site.Servers[0].Web(lab.WebConfig{})
@@ -82,6 +83,7 @@ func newDirector(t *testing.T) *director {
 	d.holders = lab.WatchHolders(lab.VIP, site.Directors...)
 	d.adverts = site.Client.Adverts("eth0")
 	d.install()
+	d.write("/etc/systemd/system/"+routes+".d/test.conf", dropIn)
 	d.Boot()
 	d.Run("systemctl", "start", routes, table)
 	d.master(d.Host)
@@ -194,7 +196,7 @@ func (d *director) pid(unit string) string { d.t.Helper(); return d.Property(uni
 
 // TestUnits is a director's life under its units: whatever its processes come to, the peer notices only what it should.
 func TestUnits(t *testing.T) {
-	d := newDirector(t)
+	d := newDirector(t, "")
 	d.run("real time", func(t *testing.T) {
 		if got := d.Run("chrt", "--all-tasks", "--pid", d.pid(routes)); strings.Contains(got, "SCHED_OTHER") || !strings.Contains(got, "SCHED_FIFO") {
 			t.Errorf("threads are not all of real time:\n%s", got)
@@ -244,13 +246,20 @@ func (d *director) stops(t *testing.T) {
 	}
 }
 
-// TestUnitsDead is a process that hangs, and one that dies and that nothing starts again.
+// TestUnitsDead is a process that hangs, and one that dies and that nothing starts again. The watchdog is slower than the
+// shipped one, so that it comes when a restart can resume no more (two intervals) and before the peer has lost patience.
 func TestUnitsDead(t *testing.T) {
-	d := newDirector(t)
+	d := newDirector(t, "[Service]\nWatchdogSec=5s\n")
 	d.run("watchdog", func(t *testing.T) {
 		before, began := d.Property(routes, "NRestarts"), time.Now()
+		lab.Eventually(t, 3*advert, func() error {
+			if seen := d.adverts.Seen(); seen[len(seen)-1].At.Before(began) {
+				return fmt.Errorf("no advert since")
+			}
+			return nil
+		})
 		d.Run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", routes)
-		lab.Eventually(t, 10*time.Second, func() error {
+		lab.Eventually(t, 15*time.Second, func() error {
 			if n := d.Property(routes, "NRestarts"); n == before {
 				return fmt.Errorf("%s restarts", n)
 			}
@@ -261,7 +270,7 @@ func TestUnitsDead(t *testing.T) {
 		}
 		time.Sleep(takesOver)
 		if h := d.holders.Holding(); h.More > 50*time.Millisecond || !d.left(began) {
-			t.Errorf("priority 0 sent for it: %t, and %v", d.left(began), h)
+			t.Errorf("priority 0 sent for it: %t, and %v\n%s", d.left(began), h, d.Journal(routes))
 		}
 	})
 	d.run("many crashes", func(t *testing.T) {
@@ -300,9 +309,12 @@ func (d *director) limited(t *testing.T) {
 	d.holders.Mark()
 	d.Run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", routes)
 	d.master(d.site.Directors[1])
-	if got := d.Property(routes, "ActiveState"); got != "failed" {
-		t.Errorf("the unit is %s, want failed", got)
-	}
+	lab.Eventually(t, 10*time.Second, func() error { // what speaks for the dead has to end first
+		if got := d.Property(routes, "ActiveState"); got != "failed" {
+			return fmt.Errorf("the unit is %s, want failed", got)
+		}
+		return nil
+	})
 	h := d.holders.Holding()
 	t.Log(h)
 	if h.More > 50*time.Millisecond || h.One+h.None > takesOver+2*time.Second {
