@@ -33,6 +33,7 @@ type handoff struct {
 	Link     int          `json:"link"`               // that listens
 	Stranger string       `json:"stranger,omitempty"` // who has the claim's name in place of an lvsd
 	Pair     *pair.Frozen `json:"pair,omitempty"`
+	Close    []int        `json:"close,omitempty"` // descriptors that are to be closed when there is time; see linger
 }
 
 // exec puts the program that is now on disk in the place of this one, with the same arguments. It returns only if it
@@ -57,7 +58,7 @@ func (h *handoff) exec() error {
 	if _, err := f.Write(b); err != nil {
 		return fmt.Errorf("write handoff: %w", err)
 	}
-	fds := []int{memory, h.Link}
+	fds := append([]int{memory, h.Link}, h.Close...)
 	if h.Lock >= 0 {
 		fds = append(fds, h.Lock)
 	}
@@ -137,7 +138,7 @@ func inherited() (*handoff, error) {
 	if h.Config == nil || h.Link < 3 {
 		return nil, errors.New("read handoff: it has no configuration or no link")
 	}
-	fds := []int{h.Link}
+	fds := append([]int{h.Link}, h.Close...)
 	if h.Lock >= 0 {
 		fds = append(fds, h.Lock)
 	}

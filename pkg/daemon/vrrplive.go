@@ -90,8 +90,9 @@ func (v *vrrpProcess) live(ctx context.Context, reload <-chan struct{}) (*handof
 				v.options.Log.Error().Err(err).Msg("reload failed; nothing changed")
 				continue
 			}
+			next.Close = linger()
 			if next.Pair, err = v.freeze(ctx); err != nil {
-				_ = unix.Close(next.Link)
+				closeAll(append(next.Close, next.Link))
 				v.options.Log.Error().Err(err).Msg("reload failed; nothing changed")
 				continue
 			}
@@ -146,6 +147,7 @@ func (v *vrrpProcess) adverts(ctx context.Context) error {
 // afterwards does what could wait for the first advert, and tells how things stand.
 func (v *vrrpProcess) afterwards() {
 	log, h := &v.options.Log, v.handoff
+	closeAll(h.Close)
 	if err := settleMemory(); err != nil {
 		log.Warn().Err(err).Msg("memory is not locked; adverts wait where the system swaps")
 	}
