@@ -86,6 +86,26 @@ func TestStrangerMovesNothing(t *testing.T) {
 	}
 }
 
+// One or two packets that are refused are no alarm, nor are rare ones.
+func TestRareRefusals(t *testing.T) {
+	l, a, _ := pairOf(t, both(vi(150)), both(vi(100)))
+	junk := vrrp.Packet{Src: netip.MustParseAddr("198.51.100.66"), Dst: vrrp.Multicast4, TTL: 255, Payload: []byte{0x21, 51, 200, 1, 0, 1, 0, 0, 1, 2, 3, 4}}
+	for range 10 {
+		a.core.hear(l.now, a.core.routers[0], junk)
+		a.core.hear(l.now, a.core.routers[0], junk)
+		l.pass(5 * time.Second)
+	}
+	if alarms := a.router("VI_1").Alarms; len(alarms) != 0 {
+		t.Errorf("alarms %q", alarms)
+	}
+	for range 3 {
+		a.core.hear(l.now, a.core.routers[0], junk)
+	}
+	if alarms := a.router("VI_1").Alarms; len(alarms) != 1 {
+		t.Errorf("alarms %q", alarms)
+	}
+}
+
 func TestOtherAddresses(t *testing.T) {
 	l, a, b := pairOf(t, both(vi(150)), both(vi(100, func(r *link.Router) {
 		r.VIPs = []vip.Address{{Prefix: netip.MustParsePrefix("198.51.100.99/32"), Link: "eth0"}}
@@ -120,9 +140,17 @@ func TestContested(t *testing.T) {
 	if len(b.router("VI_1").Alarms) != 0 {
 		t.Error("who hears nobody knows of nobody")
 	}
+	eth0 := a.links[0]
+	eth0.Up = false
+	a.keeper.Change(eth0)
+	if r := a.router("VI_1"); !r.Contested.IsZero() || len(r.Alarms) != 0 {
+		t.Errorf("who is master no more contests nothing: %+v", r)
+	}
+	eth0.Up = true
+	a.keeper.Change(eth0)
 	l.cut = nil
 	l.pass(30 * time.Second)
-	l.want("master backup")
+	l.want("backup master")
 	if r := a.router("VI_1"); !r.Contested.IsZero() || len(r.Alarms) != 0 {
 		t.Errorf("still %+v", r)
 	}

@@ -121,6 +121,9 @@ func TestApplyGrowsAGroup(t *testing.T) {
 	l, a, b := pairOf(t, both(vi(150, inGroup)), both(vi(100, inGroup)))
 	a.apply(vi(150, inGroup), second(150, inGroup))
 	b.apply(vi(100, inGroup), second(100, inGroup))
+	if got := a.router("VI_1").State + " " + a.router("VI_2").State; got != "master master" {
+		t.Errorf("at once they are %s", got)
+	}
 	l.pass(time.Minute)
 	for _, name := range []string{"VI_1", "VI_2"} {
 		if got := a.router(name).State + " " + b.router(name).State; got != "master backup" {
@@ -147,6 +150,9 @@ func TestApplyMixes(t *testing.T) {
 		t.Fatalf("at first %s", got)
 	}
 	a.apply(vi(150, inGroup), second(100, inGroup))
+	if a.router("VI_1").Holds || a.router("VI_2").Holds {
+		t.Error("one of a group is master alone")
+	}
 	for range 600 {
 		l.pass(100 * time.Millisecond)
 		if x, y := a.router("VI_1").State, a.router("VI_2").State; x != y {
@@ -186,6 +192,21 @@ func TestApplyRefuses(t *testing.T) {
 	if a.core.history.seq != seq {
 		t.Error(l.story())
 	}
+}
+
+// What a socket is made of changes live.
+func TestApplyReopens(t *testing.T) {
+	l, a, _ := pairOf(t, both(vi(150)), both(vi(100)))
+	old := a.ports[0]
+	a.apply(vi(150, func(r *link.Router) { r.Plain = true }))
+	if len(a.ports) != 1 || a.ports[0] == old || !a.ports[0].o.Plain {
+		t.Error("the socket is as it was")
+	}
+	a.apply(vi(150, func(r *link.Router) { r.Plain, r.Peers = true, []netip.Addr{netip.MustParseAddr("198.51.100.102")} }))
+	if len(a.ports) != 1 || len(a.ports[0].o.Peers) != 1 {
+		t.Error("the socket is as it was")
+	}
+	l.want("master backup")
 }
 
 // Stop gives the role away and takes the VIPs off.

@@ -101,6 +101,23 @@ func TestHandover(t *testing.T) {
 	l.want("backup master")
 }
 
+// Priority 0 is sent three times, a millisecond apart, for the loss of some.
+func TestFarewell(t *testing.T) {
+	l, a, _ := pairOf(t, both(vi(150)), both(vi(1, func(r *link.Router) { r.Interval = time.Second })))
+	sent := a.ports[0].sent
+	a.core.handOver(l.now, link.Handover{By: "root"}, func(error) {})
+	for n := 1; n <= 3; n++ {
+		if got := a.ports[0].sent - sent; got != n {
+			t.Errorf("after %d ms: %d adverts", n-1, got)
+		}
+		l.pass(time.Millisecond)
+	}
+	l.pass(100 * time.Millisecond)
+	if got := a.ports[0].sent - sent; got != 3 {
+		t.Errorf("%d adverts in all", got)
+	}
+}
+
 func TestHandoverToNobody(t *testing.T) {
 	l, a, b := pairOf(t, both(vi(150)), both(vi(100)))
 	b.dead = true
@@ -245,6 +262,12 @@ func TestLinkGoneAndBack(t *testing.T) {
 	l.want("fault master")
 	eth0.Index = 17
 	a.keeper.Change(eth0)
+	first := a.ports[0]
+	eth0.Index = 18 // gone and back before anybody looked
+	a.keeper.Change(eth0)
+	if len(a.ports) != 1 || a.ports[0] == first {
+		t.Error("its socket is still that of the link that is gone")
+	}
 	l.pass(10 * time.Second)
 	l.want("backup master")
 	if len(a.ports) != 1 || a.router("VI_1").Heard == 0 {

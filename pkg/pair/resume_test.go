@@ -120,17 +120,40 @@ func TestFreeze(t *testing.T) {
 	l.want("master backup")
 }
 
+// The hold after a start is not begun anew by a program that is replaced, nor forgotten.
+func TestFreezeKeepsTheHold(t *testing.T) {
+	l := newLAN(t)
+	a := l.join("a", 101)
+	a.mute = true
+	a.start(both(vi(150)), nil)
+	l.pass(time.Second)
+	a.start(both(vi(150)), a.core.freeze(l.now))
+	if !a.router("VI_1").WaitsForTable {
+		t.Error("the hold is forgotten")
+	}
+	l.pass(time.Minute)
+	l.want("master")
+	eth0 := a.links[0]
+	a.keeper.Change(vip.Link{Name: "eth0"})
+	a.start(both(vi(150)), a.core.freeze(l.now))
+	a.keeper.Change(eth0)
+	if a.router("VI_1").WaitsForTable {
+		t.Error("it waits again")
+	}
+}
+
 // A program that is replaced in place together with its configuration makes before it breaks.
 func TestFreezeWithAnotherConfig(t *testing.T) {
 	l, a, b := pairOf(t, both(vi(150), second(150)), both(vi(100), second(100)))
+	port, sent := a.ports[0], a.ports[0].sent
 	f := a.core.freeze(l.now)
-	sent := a.ports[0].sent
 	more := vi(200, func(r *link.Router) {
 		r.VIPs = append(r.VIPs, vip.Address{Prefix: netip.MustParsePrefix("198.51.100.11/32"), Link: "eth0"})
 	})
-	if a.start(both(more), f); sent == 0 {
-		t.Fatal("no advert was sent last")
+	if port.sent != sent+1 {
+		t.Errorf("%d adverts were sent last", port.sent-sent)
 	}
+	a.start(both(more), f)
 	l.want("master backup")
 	if w, _ := a.keeper.Want("VI_2"); !w.Held {
 		t.Error("the VIPs of the one that goes are gone before its successor is there")
