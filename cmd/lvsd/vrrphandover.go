@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/link"
 )
 
@@ -23,15 +25,7 @@ func (a *app) vrrpHandoverCommand(v *vrrpFlags) *cobra.Command {
 			if len(args) == 1 {
 				ask.Router = args[0]
 			}
-			client, err := link.Dial(cmd.Context(), v.link(a))
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			if _, err := client.Do(cmd.Context(), link.Message{Handover: &ask}); err != nil {
-				if refused, ok := errors.AsType[*link.Refused](err); ok {
-					return fmt.Errorf("hand over: %w", refused)
-				}
+			if err := v.handover(cmd.Context(), a, ask); err != nil {
 				return err
 			}
 			var s sheet
@@ -47,6 +41,26 @@ func (a *app) vrrpHandoverCommand(v *vrrpFlags) *cobra.Command {
 		return subjects(state), cobra.ShellCompDirectiveNoFileComp
 	}
 	return cmd
+}
+
+// handover asks the vrrp process, which acts for root and lvsd's own user; others ask lvsd run, which knows who is in
+// [control] admin.
+func (v *vrrpFlags) handover(ctx context.Context, a *app, ask link.Handover) error {
+	if os.Getuid() != 0 && a.socket == "" {
+		if err := a.client().Handover(ctx, ask.Router); !errors.Is(err, control.ErrNoAnswer) {
+			return err
+		}
+	}
+	client, err := link.Dial(ctx, v.link(a))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	_, err = client.Do(ctx, link.Message{Handover: &ask})
+	if refused, ok := errors.AsType[*link.Refused](err); ok {
+		return fmt.Errorf("hand over: %w", refused)
+	}
+	return err
 }
 
 // subjects are the groups, and the routers that are in none: what can be handed over by name.
