@@ -69,6 +69,7 @@ func (k *keepalivedNode) resume()   { k.proc.Continue() }
 func (k *keepalivedNode) reload(n int) {
 	k.proc.Write(k.conf(n))
 	k.proc.Signal(syscall.SIGHUP)
+	time.Sleep(200 * time.Millisecond) // to read it
 }
 
 // upgrade is a restart: that is what its package does.

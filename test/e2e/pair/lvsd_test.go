@@ -121,13 +121,11 @@ func (n *lvsdNode) resume() {
 	n.table.signal(syscall.SIGCONT)
 }
 
-// reload tells both processes to read the file, which is more than a reload has to be: the one of VRRP begins its program
-// anew in place.
+// reload is the command, which applies the file to both processes.
 func (n *lvsdNode) reload(round int) {
 	n.t.Helper()
 	n.configure(round)
-	n.vrrp.signal(syscall.SIGHUP)
-	n.table.signal(syscall.SIGHUP)
+	n.command("reload", "-c", n.file("lvsd.toml"))
 }
 
 // upgrade is what the package does: the VRRP process goes on in the new program, the other is started again.

@@ -110,12 +110,14 @@ func (p *pair) waitAnswer() {
 type outcome struct {
 	without time.Duration // the client had no service, in all
 	gap     time.Duration // and at the longest
+	lab     time.Duration // the same of a server that is asked directly: no director's doing
 	holding lab.Holding
 }
 
 // String tells it in a line.
 func (o outcome) String() string {
-	return fmt.Sprintf("without service %s, at the longest %s; holders: %s", o.without.Round(time.Millisecond), o.gap.Round(time.Millisecond), o.holding)
+	return fmt.Sprintf("without service %s, at the longest %s (%s is the lab's); holders: %s",
+		o.without.Round(time.Millisecond), o.gap.Round(time.Millisecond), o.lab.Round(time.Millisecond), o.holding)
 }
 
 // measure lets a fault happen, waits until it must have settled, and gives what came of it.
@@ -124,10 +126,13 @@ func (p *pair) measure(f fault) outcome {
 	p.holders.Mark()
 	began := time.Now()
 	asker := p.site.Client.Ask(asking)
+	direct := asking
+	direct.URL, direct.Every = "http://198.51.100.103/", 50*time.Millisecond
+	control := p.site.Client.Ask(direct)
 	f.do(p)
 	p.rest(timesOf(p.advert).down + f.settle)
 	took, tally, holding := time.Since(began), asker.Stop(), p.holders.Holding()
-	o := outcome{gap: tally.Gap, holding: holding}
+	o := outcome{gap: tally.Gap, lab: control.Stop().Gap, holding: holding}
 	if all := tally.OK + tally.Failed(); all > 0 {
 		o.without = took * time.Duration(tally.Failed()) / time.Duration(all)
 	}
