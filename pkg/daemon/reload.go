@@ -128,6 +128,9 @@ func (d *daemon) reload(ctx context.Context, uid *uint32) (*control.Reloaded, er
 	d.configs <- wanted // first: what the monitors report of a check that it does not know is dropped
 	d.monitors.Set(next.Director.Checks)
 	d.queues.Set(next.Notifiers)
+	for _, subject := range gone(subjectsOf(old), subjectsOf(next)) {
+		d.queues.Forget(subject)
+	}
 	d.syncs.Set(next.Sync)
 	if err := paired(); err != nil {
 		done.Warnings = append(done.Warnings, err.Error())
@@ -167,6 +170,38 @@ func added(old, next director.Config) []lvs.Key {
 		}
 	}
 	return keys
+}
+
+// subjectsOf lists what a configuration has that somebody may be told of.
+func subjectsOf(c *config.Config) map[notify.Subject]bool {
+	all := map[notify.Subject]bool{}
+	for _, v := range c.Director.Services {
+		all[notify.Subject{Kind: "service", Name: v.Name}] = true
+		for _, server := range slices.Concat(v.Servers, v.Sorry) {
+			all[notify.ServerSubject(v.Name, server.Addr)] = true
+		}
+	}
+	if c.Pair == nil {
+		return all
+	}
+	for _, r := range c.Pair.Routers {
+		all[notify.Subject{Kind: "vrrp", Name: r.Name}] = true
+		if r.Group != "" {
+			all[notify.Subject{Kind: "vrrp", Name: r.Group}] = true
+		}
+	}
+	return all
+}
+
+// gone lists what one set has and another has not.
+func gone(old, next map[notify.Subject]bool) []notify.Subject {
+	var list []notify.Subject
+	for s := range old {
+		if !next[s] {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // isReady tells whether the table that is worth being ready for is in the kernel.

@@ -47,5 +47,5 @@ type Event struct {
 	Reason   string        `json:"reason,omitempty"`   // in words
 	Peer     string        `json:"peer,omitempty"`     // of a router: the other one's address, if known
 	At       time.Time     `json:"at"`                 // by the wall clock
-	Mono     time.Duration `json:"mono_ns,omitempty"`  // by CLOCK_MONOTONIC or CLOCK_BOOTTIME, to compare with other events of this host
+	Mono     time.Duration `json:"mono_ns,omitempty"`  // CLOCK_BOOTTIME of At; Tell takes its own time for 0
 }

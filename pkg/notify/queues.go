@@ -153,6 +153,9 @@ func (q *Queues) Tell(e Event) {
 		return
 	}
 	q.epoch++
+	if e.Mono == 0 {
+		e.Mono = sinceBoot()
+	}
 	n := notice{Event: e, Epoch: q.epoch}
 	if e.Subject.isRole() {
 		q.present[e.Subject] = n
