@@ -181,34 +181,21 @@ func (c *core) unmix(now moment, g *group) {
 	}
 }
 
-// enlist starts the new routers of a group, as masters if the others are.
+// enlist starts the new routers of a group; the group makes them masters if the others are.
 func (c *core) enlist(now moment, g *group, news []int) {
-	for _, i := range news {
-		r := g.routers[i]
-		event := vrrp.Event{Kind: vrrp.Configure, Params: r.params}
-		c.perform(now, g, g.machines.Step(now.at, i, event), event)
-		c.attach(now, r)
-	}
 	if len(news) == 0 {
 		return
 	}
-	state := g.state
 	for _, i := range news {
 		r := g.routers[i]
+		c.attach(now, r)
 		r.reasons = c.reasonsOf(now, r)
 		r.standing = c.standing(r)
-		event := vrrp.Event{Kind: vrrp.Stand, Standing: r.standing}
-		c.act(now, g, g.machines.Step(now.at, i, event), event)
-	}
-	event := vrrp.Event{Kind: vrrp.Start}
-	c.perform(now, g, g.machines.Step(now.at, everyone, event), event)
-	if state == vrrp.Master && g.state == vrrp.Master {
-		for _, i := range news {
-			c.step(now, g, i, vrrp.Event{Kind: vrrp.Promote})
+		for _, event := range []vrrp.Event{{Kind: vrrp.Configure, Params: r.params}, {Kind: vrrp.Stand, Standing: r.standing}} {
+			c.perform(now, g, g.machines.Step(now.at, i, event), event) // what it is to the group shows when it starts
 		}
-	} else {
-		c.move(now, g, make([]vrrp.Effect, len(g.routers)))
 	}
+	c.step(now, g, everyone, vrrp.Event{Kind: vrrp.Start})
 	for _, i := range news {
 		c.want(now, g.routers[i])
 		c.enter(g.routers[i])

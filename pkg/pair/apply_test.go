@@ -120,7 +120,11 @@ func TestApplyRemoves(t *testing.T) {
 func TestApplyGrowsAGroup(t *testing.T) {
 	l, a, b := pairOf(t, both(vi(150, inGroup)), both(vi(100, inGroup)))
 	a.apply(vi(150, inGroup), second(150, inGroup))
-	b.apply(vi(100, inGroup), second(100, inGroup))
+	seq := b.core.history.seq
+	b.apply(second(100, inGroup), vi(100, inGroup))
+	if moves := b.moves(seq); moves != nil {
+		t.Errorf("a backup that grows moves: %v", moves)
+	}
 	if got := a.router("VI_1").State + " " + a.router("VI_2").State; got != "master master" {
 		t.Errorf("at once they are %s", got)
 	}
