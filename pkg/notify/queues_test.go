@@ -147,12 +147,17 @@ func TestTold(t *testing.T) {
 			return Outcome{OK: fails < 0}
 		})}})
 		e := event("vrrp:VI_1", "MASTER")
-		e.Priority, e.Peer, e.Reason = 100, "198.51.100.102", "no advert for 3.6 s"
+		e.Priority, e.Peer, e.Reason, e.Mono = 100, "198.51.100.102", "no advert for 3.6 s", time.Hour
 		q.Tell(e)
 		wait(time.Minute)
 		if len(got) != 2 || got[0].Event != e || got[1].Event != e || got[0].Epoch != got[1].Epoch ||
 			got[0].Try != 1 || got[1].Try != 2 || got[0].Node != "lvs-a" {
 			t.Errorf("%+v", got)
+		}
+		q.Tell(event("vrrp:VI_1", "BACKUP"))
+		wait(time.Minute)
+		if len(got) != 3 || got[2].Mono == 0 {
+			t.Errorf("an event without a moment: %+v", got[2:])
 		}
 	})
 }
