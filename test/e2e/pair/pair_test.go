@@ -94,8 +94,9 @@ func (p *pair) waitBackup(h *lab.Host) {
 	lab.Eventually(p.t, 30*time.Second, p.nodes[h].backup)
 }
 
-// asking is what the client asks of the service. A request without an answer within its timeout is one without service.
-var asking = lab.Asking{URL: "http://198.51.100.10/", Every: 20 * time.Millisecond, Timeout: 400 * time.Millisecond}
+// asking is what the client asks of the service. A request without an answer within its timeout is one without service. Many
+// more that wait at a time are more than the lab can carry, and it would be the outage itself.
+var asking = lab.Asking{URL: "http://198.51.100.10/", Every: 50 * time.Millisecond, Timeout: 400 * time.Millisecond}
 
 // waitAnswer waits until the service answers.
 func (p *pair) waitAnswer() {
@@ -127,7 +128,7 @@ func (p *pair) measure(f fault) outcome {
 	began := time.Now()
 	asker := p.site.Client.Ask(asking)
 	direct := asking
-	direct.URL, direct.Every = "http://198.51.100.103/", 50*time.Millisecond
+	direct.URL, direct.Every = "http://198.51.100.103/", 100*time.Millisecond
 	control := p.site.Client.Ask(direct)
 	f.do(p)
 	p.rest(timesOf(p.advert).down + f.settle)
