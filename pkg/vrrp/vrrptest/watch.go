@@ -34,6 +34,7 @@ type watch struct {
 // seen is what was seen of a router.
 type seen struct {
 	since  time.Duration // it listens, or heard the last advert other than 0
+	heard  bool          // so that since is the advert's
 	zero   bool          // the last one that it heard had priority 0
 	master int           // that was last heard, and not to leave; -1 is none
 	spoke  time.Duration // last advert that it sent since it is master and nothing changed; -1 is none
@@ -77,7 +78,7 @@ func (v *watch) heard(n *node, p packet) {
 	if zero && s.master >= 0 && s.master != p.from {
 		return // of one that has a successor
 	}
-	s.since, s.zero, s.master = v.w.now, zero, p.from
+	s.since, s.heard, s.zero, s.master = v.w.now, true, zero, p.from
 	if zero {
 		s.master = -1
 	}
@@ -139,7 +140,7 @@ func (v *watch) succession(n *node, effects []vrrp.Effect) {
 	for _, h := range v.w.nodes {
 		theirs := v.seen[h.id][0]
 		ahead := time.Duration(int(h.stand[0].Priority)-int(n.stand[0].Priority)) * v.unit() / 256
-		if h == n || !v.eligible(h) || ahead < slack(v.down(n)) || mine.zero != theirs.zero {
+		if h == n || !v.eligible(h) || ahead < slack(v.down(n)) || mine.zero != theirs.zero || !mine.heard || !theirs.heard {
 			continue
 		}
 		if d := mine.since - theirs.since; max(d, -d) <= wire {
