@@ -169,6 +169,7 @@ func (n *node) lapse() {
 		}
 		n.gone = n.core.Router(0).Resigning()
 		n.rival = n.w.watch.rival(n)
+		n.w.after(n.w.Lease, func() {})
 	}
 }
 
