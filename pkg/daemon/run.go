@@ -215,7 +215,9 @@ func (d *daemon) live(ctx context.Context, signals Signals) error {
 	d.running.Wait()
 	last, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	err = errors.Join(err, d.queues.Close(last)) // what is not told is told after the next start
+	if err := d.queues.Close(last); err != nil {
+		d.world.Log.Warn().Err(err).Msg("what was not told may not be told after the next start")
+	}
 	d.recorder.record(audit.Entry{Event: audit.EventDaemon, Actor: director.CauseStop, To: "stopped"})
 	closing, done := context.WithTimeout(context.Background(), stopTimeout)
 	defer done()
