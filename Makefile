@@ -21,7 +21,7 @@ LAB_MINUTES  := 12
 BUDGET        = timeout --signal=TERM --kill-after=30 $(1)m $(GO) test -timeout $(1)m
 FUZZ_TIME    ?= 30s
 
-.PHONY: build install demo test unit e2e e2e-scenarios e2e-faults e2e-lab vet lint bench soak fuzz lab deps ci clean
+.PHONY: build install demo test unit e2e e2e-scenarios e2e-faults e2e-pair e2e-lab vet lint bench soak fuzz lab deps ci clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lvsd ./cmd/lvsd
@@ -44,9 +44,9 @@ vet:
 unit:
 	$(call BUDGET,$(UNIT_MINUTES)) -race $(call PACKAGES,unit)
 
-# Two kernels at a time, one for each core: the scenarios, and beside them the faults, the kernel's contract and the lab.
+# Two kernels at a time, one for each core: the scenarios, and beside them the faults, the pair with its units, the kernel's contract and the lab.
 e2e: deps
-	@$(MAKE) --no-print-directory --output-sync=target -j2 e2e-scenarios e2e-faults e2e-lab
+	@$(MAKE) --no-print-directory --output-sync=target -j2 e2e-scenarios e2e-faults e2e-pair e2e-lab
 
 e2e-scenarios:
 	$(call BUDGET,$(LAB_MINUTES)) -count=1 -skip '^TestFaults' ./test/e2e
@@ -54,8 +54,11 @@ e2e-scenarios:
 e2e-faults:
 	$(call BUDGET,$(LAB_MINUTES)) -count=1 -run '^TestFaults' ./test/e2e
 
+e2e-pair:
+	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 1 ./test/e2e/pair ./test/e2e/units
+
 e2e-lab: # benchmarks are for make bench
-	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 1 $(filter-out %/bench %/test/e2e,$(call PACKAGES,lab))
+	$(call BUDGET,$(LAB_MINUTES)) -count=1 -p 1 $(filter-out %/bench %/test/e2e %/e2e/pair %/e2e/units,$(call PACKAGES,lab))
 
 lint: vet
 	@tools/lint $(GO)

@@ -48,7 +48,7 @@ func soft(s times) bounds {
 
 // deaf is the bound of a second director that does not hear the first for 8 s: VRRP alone cannot mend that.
 func deaf(s times) bounds {
-	return bounds{gap: 8 * time.Second, two: 8*time.Second - s.down + 3*s.advert, changes: 2, because: "as long as the loss, and told as CONTESTED"}
+	return bounds{gap: 8 * time.Second, two: 8*time.Second - s.down + 3*s.advert, changes: -1, because: "as long as the loss, and told as CONTESTED"}
 }
 
 // busy is the bound of loss and load, of which only the sum is known.
