@@ -237,13 +237,13 @@ func (v *watch) double(holders int) {
 	}
 	bound := 10*time.Millisecond + slack(0) + 2*wire // a master answers another within a breather
 	for _, n := range v.w.nodes {
-		if n.vips && n.expires != never { // a process that hangs or is gone
+		if n.vips && n.expires != never && n.expires > v.doubles { // a process that hangs or is gone
 			quickest := time.Duration(v.w.Params.DownAdverts-1) * v.w.Params.Interval
 			if n.gone || v.w.Params.Preempt {
 				quickest = 0
 			}
 			v.doubles = max(v.doubles, n.lapsed) // one may have gone after another
-			bound = max(bound, v.w.Lease-quickest+slack(v.w.Lease))
+			bound += max(0, v.w.Lease-quickest+slack(v.w.Lease))
 		}
 	}
 	if d := v.w.now - v.doubles; d > bound {
