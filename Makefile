@@ -21,7 +21,7 @@ LAB_MINUTES  := 12
 BUDGET        = timeout --signal=TERM --kill-after=30 $(1)m $(GO) test -timeout $(1)m
 FUZZ_TIME    ?= 30s
 
-.PHONY: build install demo test unit e2e e2e-scenarios e2e-faults e2e-pair e2e-lab vet lint bench soak fuzz lab deps ci clean
+.PHONY: build install demo test unit e2e e2e-scenarios e2e-faults e2e-pair e2e-units e2e-lab vet lint bench soak fuzz lab deps ci clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lvsd ./cmd/lvsd
