@@ -23,22 +23,11 @@ func (h *hand) mend() {
 
 // reread looks at everything, since something may have been missed.
 func (h *hand) reread() {
-	before := h.links
 	if err := h.readLinks(); err != nil {
 		h.retry = time.Now().Add(retryEvery)
 		return
 	}
 	h.unread = false
-	for i, l := range before {
-		if now, there := h.links[i]; !there || now.name != l.name {
-			h.relink(l.name)
-		}
-	}
-	for i, l := range h.links {
-		if l != before[i] {
-			h.relink(l.name)
-		}
-	}
 	h.gone = h.gone[:0]
 	for where, c := range h.places {
 		if c.held {

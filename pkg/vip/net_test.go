@@ -2,8 +2,11 @@ package vip
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // peer is a network namespace with the other end of a wire.
@@ -24,8 +28,9 @@ type peer struct {
 // is a peer's.
 func wire(t *testing.T) peer {
 	t.Helper()
-	c := exec.Command("sleep", "infinity")
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	c := exec.Command("sleep", "600") // without Pdeathsig, which the end of any thread of ours may be
+
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +69,38 @@ func (p peer) sh(command string) string {
 func (p peer) reach(addr string) {
 	p.t.Helper()
 	p.sh("timeout 1 bash -c '</dev/tcp/" + addr + "/9' 2>&1 | grep -q refused")
+}
+
+// send sends a frame from the peer's v1, as if some host there had.
+func (p peer) send(b []byte) {
+	p.t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		done <- func() error {
+			ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", p.pid))
+			if err != nil {
+				return err
+			}
+			defer ns.Close()
+			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			v1, err := net.InterfaceByName("v1")
+			if err != nil {
+				return err
+			}
+			fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return unix.Sendto(fd, b, 0, newFrame(v1.Index, b).to)
+		}()
+	}()
+	if err := <-done; err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // sh runs a shell command in this namespace.

@@ -43,16 +43,6 @@ func (h *hand) makeVMACs() {
 		h.unread = true
 		h.retry = time.Now().Add(retryEvery)
 	}
-	for _, r := range h.routers {
-		if r.want.VMAC != (VMAC{}) {
-			r.build(h.indexOf)
-			if r.holds() {
-				r.due = time.Now()
-				h.announceAnew(r)
-			}
-		}
-	}
-	h.listen()
 }
 
 // vmacRight tells whether a VMAC is there as it should be.

@@ -3,6 +3,7 @@ package vip
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"sync"
@@ -138,14 +139,64 @@ func TestDuplicate(t *testing.T) {
 	}
 }
 
-// Another one's gratuitous ARP is heard at once, and told of once a second.
-func TestGratuitousDuplicate(t *testing.T) {
+// What others say unasked is heard at once, and told of once a second.
+func TestClaims(t *testing.T) {
 	p := wire(t)
 	k, r := open(t)
-	k.Set("web", want(true, four))
+	k.Set("web", want(true, four, six))
 	eventually(t, time.Second, "settled", func() bool { return len(r.of(Settled)) > 0 })
-	p.sh("ip addr add 198.51.100.10/32 dev v1; sysctl -qw net.ipv4.conf.v1.arp_notify=1; ip link set v1 down; ip link set v1 up")
-	eventually(t, time.Second, "told", func() bool { return len(r.of(Duplicate)) == 1 })
+	stranger, own := mac{2, 0, 0, 0, 0, 9}, mac{2, 0, 0, 0, 0, 1}
+
+	far := unsolicited(vip6, mac{2, 0, 0, 0, 0, 8}, false)
+	far[ethernetSize+7] = 254 // hops: it came through a router
+	own4, _ := gratuitous(vip4, own)
+	another, _ := gratuitous(netip.MustParseAddr("198.51.100.77"), stranger)
+	for _, b := range [][]byte{far, own4, unsolicited(vip6, own, false), another, arpProbe(vip4, stranger)} {
+		p.send(b)
+	}
+	request, reply := gratuitous(vip4, stranger)
+	for range 3 {
+		p.send(request)
+		p.send(reply)
+		p.send(unsolicited(vip6, stranger, false))
+	}
+	eventually(t, time.Second, "told", func() bool { return len(r.of(Duplicate)) == 2 })
+	time.Sleep(100 * time.Millisecond)
+	told := map[string]mac{}
+	for _, x := range r.of(Duplicate) {
+		told[x.Address.Prefix.String()] = x.MAC
+	}
+	if len(r.of(Duplicate)) != 2 || told[four] != stranger || told[six] != stranger {
+		t.Error(r.of(Duplicate))
+	}
+	p.send(request)
+	if time.Sleep(100 * time.Millisecond); len(r.of(Duplicate)) != 2 {
+		t.Error("told twice in a second")
+	}
+	k.Set("web", want(false, four, six))
+	time.Sleep(time.Second)
+	p.send(request)
+	if time.Sleep(100 * time.Millisecond); len(r.of(Duplicate)) != 2 {
+		t.Error("told of an address that is not held")
+	}
+}
+
+// A link that was away may have been plugged into another switch.
+func TestAnnouncedWhenTheLinkIsBack(t *testing.T) {
+	p := wire(t)
+	c := p.capture("arp")
+	k, _ := open(t)
+	w := want(true, four)
+	w.Schedule.Repeat = 1
+	k.Set("web", w)
+	count := func() int { return len(c.lines("Request who-has 198.51.100.10")) }
+	eventually(t, time.Second, "announced", func() bool { return count() == 1 })
+	sh(t, "ip link set v0 down; ip link set v0 up")
+	eventually(t, time.Second, "announced again", func() bool { return count() >= 2 })
+	sh(t, "ip link set v0 address 02:00:00:00:00:05")
+	eventually(t, time.Second, "announced with the new MAC", func() bool {
+		return len(c.lines("02:00:00:00:00:05 >", "Reply 198.51.100.10 is-at 02:00:00:00:00:05")) > 0
+	})
 }
 
 func TestVMAC(t *testing.T) {
@@ -189,6 +240,14 @@ func TestVMAC(t *testing.T) {
 	k, r = open(t)
 	k.Set("web", w)
 	eventually(t, time.Second, "settled", func() bool { return len(r.of(Settled)) > 0 })
+	if again := sh(t, "cat /sys/class/net/lvsd4.51/ifindex || ip -o link show lvsd4.51"); again != index {
+		t.Errorf("not adopted: %s, then %s", index, again)
+	}
+	sh(t, "sysctl -qw net.ipv4.conf.v0.arp_ignore=0; ip link set lvsd4.51 down")
+	eventually(t, time.Second, "up again", func() bool {
+		l, err := k.Look("lvsd4.51")
+		return err == nil && l.Up && sh(t, "sysctl -n net.ipv4.conf.v0.arp_ignore") == "1"
+	})
 	if again := sh(t, "cat /sys/class/net/lvsd4.51/ifindex || ip -o link show lvsd4.51"); again != index {
 		t.Errorf("not adopted: %s, then %s", index, again)
 	}

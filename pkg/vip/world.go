@@ -31,7 +31,8 @@ func (h *hand) requester() (*requester, error) {
 	return h.req, err
 }
 
-// readLinks reads all interfaces.
+// readLinks reads all interfaces, and does again what depends on those that changed: what the watch tells of them later
+// is then no news.
 func (h *hand) readLinks() error {
 	req, err := h.requester()
 	if err != nil {
@@ -41,8 +42,19 @@ func (h *hand) readLinks() error {
 	if err != nil {
 		return h.lost(err)
 	}
+	old := h.links
 	h.links = links
 	h.nameLinks()
+	for i, l := range old {
+		if links[i].name != l.name {
+			h.relink(l.name)
+		}
+	}
+	for i, l := range links {
+		if old[i] != l {
+			h.changed(old[i], l)
+		}
+	}
 	return nil
 }
 
@@ -163,23 +175,29 @@ func (h *hand) hearAddr(came bool, a addrInfo) {
 
 // hearLink takes in what an interface is now. A renamed one is two: one that went and one that came.
 func (h *hand) hearLink(l linkInfo) {
-	old, known := h.links[l.index]
-	if known && old == l {
+	old := h.links[l.index]
+	if old == l {
 		return
 	}
 	h.links[l.index] = l
 	h.nameLinks()
-	if known && old.name != l.name {
+	if old.index != 0 && old.name != l.name {
 		h.relink(old.name)
 	}
-	if known && old.name == l.name && onlyState(old, l) {
-		h.dirty[l.name] = true
-		if l.up() && !old.up() { // IPv6 addresses go when an interface is taken down
-			h.holdAgain(l.name)
-		}
+	h.changed(old, l)
+}
+
+// changed does again what depends on an interface that changed. old is the zero one if it was not there.
+func (h *hand) changed(old, l linkInfo) {
+	if !onlyState(old, l) {
+		h.relink(l.name)
 		return
 	}
-	h.relink(l.name)
+	h.dirty[l.name] = true
+	h.checkVMACs(l.name)
+	if l.up() && !old.up() { // IPv6 addresses go when an interface is taken down
+		h.holdAgain(l.name)
+	}
 }
 
 // onlyState tells whether two states of an interface differ in flags and settings only.
@@ -195,11 +213,18 @@ func (h *hand) relink(name string) {
 		if r.uses(name) {
 			r.build(h.indexOf)
 		}
-		if r.want.VMAC.Parent == name || r.want.VMAC.Name == name {
+	}
+	h.checkVMACs(name)
+	h.holdAgain(name)
+}
+
+// checkVMACs has the VMACs looked at that are, or are on, an interface.
+func (h *hand) checkVMACs(name string) {
+	for _, r := range h.routers {
+		if v := r.want.VMAC; v != (VMAC{}) && (v.Parent == name || v.Name == name) {
 			h.retry = time.Now()
 		}
 	}
-	h.holdAgain(name)
 }
 
 // holdAgain adds and announces what is held on an interface.
