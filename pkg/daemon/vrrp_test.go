@@ -406,7 +406,9 @@ func TestFastAdvertsNeedRealTime(t *testing.T) {
 		n     int // routers
 		want  string
 	}{
-		{fifo, false, 2, ""}, {nice, true, 2, ""}, {nice, false, 1, ""},
+		{fifo, false, 2, ""},
+		{nice, true, 2, ""},
+		{nice, false, 1, ""},
 		{nice, false, 2, "vrrp VI_2: adverts every 10ms need real time, and this process has nice -20"},
 	} {
 		err := checkSpeed(&link.Config{Routers: c.Routers[:tt.n]}, tt.rt, tt.force)

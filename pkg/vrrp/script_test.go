@@ -108,8 +108,10 @@ func event(t *testing.T, words []string, p *Params, s *Standing) Event {
 		}
 		return uint8(n)
 	}
-	kinds := map[string]Kind{"tick": Tick, "start": Start, "resume": Resume, "ready": Ready, "handover": Handover,
-		"stop": Stop, "promote": Promote, "demote": Demote, "postpone": Postpone}
+	kinds := map[string]Kind{
+		"tick": Tick, "start": Start, "resume": Resume, "ready": Ready, "handover": Handover,
+		"stop": Stop, "promote": Promote, "demote": Demote, "postpone": Postpone,
+	}
 	if k, ok := kinds[words[0]]; ok {
 		return Event{Kind: k}
 	}
