@@ -28,8 +28,7 @@ type peer struct {
 // is a peer's.
 func wire(t *testing.T) peer {
 	t.Helper()
-	c := exec.Command("sleep", "600") // without Pdeathsig, which the end of any thread of ours may be
-
+	c := exec.Command("sleep", "600") // without Pdeathsig, which would come with the end of a thread of ours
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
