@@ -35,7 +35,19 @@ func (w *World) Window() *Violation {
 	w.watch.calm, w.watch.best = true, w.Params.Preempt
 	v := w.Run(w.now + 3*w.watch.longest() + 5*w.Params.Interval)
 	w.watch.calm = false
+	w.jump()
 	return v
+}
+
+// jump passes over the quiet until the next trouble, an hour on average: every interval of it is as the last one was.
+// With a sick node it is not, since a sick master tries again and again to give its role away.
+func (w *World) jump() {
+	for _, n := range w.nodes {
+		if n.sick() {
+			return
+		}
+	}
+	w.quiet += time.Duration(w.rand.ExpFloat64() * float64(time.Hour))
 }
 
 // heal ends what went wrong, mostly.

@@ -32,6 +32,7 @@ type World struct {
 	rand   *rand.Rand
 	net    network
 	watch  watch
+	quiet  time.Duration // jumped over
 }
 
 // Setup is what a world is made of.
@@ -153,6 +154,9 @@ func (w *World) happen(p packet) {
 	}
 	w.nodes[p.to].receive(p)
 }
+
+// Lived is how long the world has been, with the quiet that was jumped over.
+func (w *World) Lived() time.Duration { return w.now + w.quiet }
 
 // Steps is how many events were processed; Moves how often a group became master.
 func (w *World) Steps() uint64 { return w.order + w.watch.steps }

@@ -8,7 +8,7 @@ import (
 
 var seedFlag = flag.Uint64("seed", 0, "run only this world, and trace it")
 
-// TestWorlds is the short run; test/bench has the long one.
+// TestWorlds is the short run; BenchmarkMillionRouterHours is the long one.
 func TestWorlds(t *testing.T) {
 	if *seedFlag != 0 {
 		world(t, *seedFlag, true)

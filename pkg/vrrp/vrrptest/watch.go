@@ -69,7 +69,10 @@ func (v *watch) restart(n *node) {
 	}
 }
 
-func (v *watch) woke(n *node) { v.restart(n) }
+func (v *watch) woke(n *node) {
+	v.restart(n)
+	v.doubles = -1 // the lease bounded what was
+}
 
 // heard is an advert that reaches a router that runs.
 func (v *watch) heard(n *node, p packet) {
