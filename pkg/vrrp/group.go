@@ -53,7 +53,8 @@ func (g *Group) Due(now Instant) []Effect {
 }
 
 // Step lets something happen to one router. Start, Resume, Ready, Handover and Stop happen to all, whichever is named;
-// so does any other event for router -1. It returns an effect for each router, in a slice that the next step uses again.
+// router -1 is all for any other event but Heard. It returns an effect for each router, in a slice that the next step
+// uses again.
 func (g *Group) Step(now Instant, router int, e Event) []Effect {
 	clear(g.effects)
 	g.wake(now)
