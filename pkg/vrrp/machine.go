@@ -11,7 +11,7 @@ type Machine struct {
 	params   Params
 	standing Standing
 	highest  uint8 // priority it ever stood with
-	barred   bool  // another router of the group cannot be master
+	barred   bool  // a router of the group cannot be master
 	state    State
 
 	// While it listens.

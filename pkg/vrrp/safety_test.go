@@ -56,6 +56,12 @@ func TestSafety(t *testing.T) {
 			5s hear 100 -> backup, next 8.5s
 			7s hear 100 -> backup, next 8.5s
 			8.5s tick -> master, sends 1x128, announce, next 9.5s (preempt)`},
+		{"preempt_delay: counts anew after a farewell", plain(delay("2s")), `
+			0s start -> backup, next 3.5s (start)
+			1s hear 100 -> backup, next 4.5s
+			2s hear 0 -> backup, next 2.5s
+			2.4s hear 100 -> backup, next 5.9s
+			3.5s hear 100 -> backup, next 7s`},
 		{"preempt_delay: does not delay a takeover from silence", plain(delay("60s")), `
 			0s start -> backup, next 3.5s (start)
 			1s hear 100 -> backup, next 4.5s
@@ -85,6 +91,11 @@ func TestSafety(t *testing.T) {
 		{"handover: not of what it does not have", plain(), `
 			0s start -> backup, next 3.5s (start)
 			1s handover -> backup, next 3.5s`},
+		{"handover: waits by the interval that the peers learned from this master", plain(), `
+			0s start -> backup, next 3.5s (start)
+			1s hear 200 every 4s -> backup, next 15s
+			15s tick -> master, sends 1x128, announce, next 16s (silence)
+			16s handover -> resigning, sends 3x0, next 18.9921875s`},
 		{"stop: waits for the successor, then ends", active(), `
 			4s stop -> resigning, sends 3x0, next 6.9921875s (stopped)
 			4.5s stop -> resigning, next 6.9921875s
@@ -101,6 +112,7 @@ func TestSafety(t *testing.T) {
 		{"priority: lowered below a peer that was heard, it resigns", active(noPreempt), `
 			4s hear 100 -> master, sends 1x128, announce, contested, next 4.5s
 			4.1s priority 101 -> master, next 4.5s
+			4.1s priority 100 -> master, next 4.5s
 			4.2s priority 64 -> resigning, sends 3x0, next 7.1921875s
 			4.7s hear 100 -> backup, next 8.45s (handed over)`},
 		{"priority: below the configured one of a peer never heard", active(peer(100)), `
@@ -115,6 +127,11 @@ func TestSafety(t *testing.T) {
 			4.5s tick -> master, sends 1x127, next 5.5s`},
 		{"priority: raised again in time, it stays", active(peer(100)), `
 			4s priority 90 -> resigning, sends 3x0, next 6.9921875s
+			4.1s priority 95 -> resigning, next 6.9921875s
+			4.1s sick -> resigning, next 6.9921875s (sick)
+			4.1s priority 128 -> resigning, next 6.9921875s
+			4.1s priority 95 -> resigning, next 6.9921875s
+			4.1s well -> resigning, next 6.9921875s
 			4.2s priority 128 -> master, sends 1x128, announce, next 5.2s (kept)`},
 
 		{"sick: a master resigns softly, and listens then", active(), `
@@ -152,7 +169,17 @@ func TestSafety(t *testing.T) {
 			150.921875s tick -> master, sends 1x1, next 2m40.921875s
 			160.921875s tick -> resigning, sends 3x0, next 3m1.84375s
 			181.84375s tick -> master, sends 1x1, announce, next 3m11.84375s
-			182s well -> master, sends 1x128, next 3m12s (well)`},
+			182s well -> master, sends 1x128, next 3m12s (well)
+			183s sick -> resigning, sends 3x0, next 3m23.921875s (sick)
+			203.921875s tick -> master, sends 1x1, announce, next 3m33.921875s (last man)`},
+		{"last man: a lower priority is nothing to him", active(noPreempt), `
+			4s sick -> resigning, sends 3x0, next 6.9921875s (sick)
+			6.9921875s tick -> master, sends 1x1, announce, next 7.9921875s (last man)
+			7s priority 50 -> master, next 7.9921875s`},
+		{"the owner's VIPs are its own, slept or not, and as soon as it is one", plain(), `
+			0s start -> backup, next 3.5s (start)
+			1s priority 255 -> master, sends 1x255, announce, next 2s (owner)
+			9s tick -> master, sends 1x255, next 10s`},
 		{"last man: a sick backup waits for the others", plain(), `
 			0s sick -> stopped
 			0s start -> fault, next 4.99609375s (sick)

@@ -1,6 +1,6 @@
 package vrrp
 
-// stand is what this host says of itself; barred, that another router of the group cannot be master.
+// stand is what this host says of itself; barred, that a router of the group cannot be master.
 func (m *Machine) stand(now Instant, s Standing, barred bool) Effect {
 	was, wasBarred := m.standing, m.barred
 	if s == was && barred == wasBarred {
@@ -72,18 +72,13 @@ func (m *Machine) reconsider(now Instant, was Standing) Effect {
 	sicker, better := s.Sick && !was.Sick, was.Sick && !s.Sick
 	lower := s.Priority < was.Priority && m.outranks(s.Priority)
 	switch {
-	case m.leave == stopping:
-		return Effect{}
-	case sicker && m.leave == outranked:
-		m.leave = unwell
-		return Effect{Cause: CauseSick}
 	case sicker && m.Resigning():
 		return Effect{Cause: CauseSick}
 	case sicker:
 		return m.resign(now, unwell, CauseSick)
 	case lower && !s.Sick && !m.Resigning():
 		return m.resign(now, outranked, NoCause)
-	case m.leave == outranked && !m.outranks(s.Priority):
+	case m.leave == outranked && !s.Sick && !m.outranks(s.Priority):
 		return m.claim(now, CauseKept)
 	case better && m.leave == unwell:
 		return m.claim(now, CauseWell)
