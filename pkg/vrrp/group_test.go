@@ -19,6 +19,13 @@ func TestGroup(t *testing.T) {
 		{"the owner takes the others with it", plain(), `
 			0s #1 priority 255 -> stopped
 			0s start -> master [, sends 1x128, announce |, sends 1x255, announce ], next 1s (group, owner)`},
+		{"so does one that is started before them", plain(), `
+			0s priority 255 -> stopped
+			0s start -> master [, sends 1x255, announce |, sends 1x128, announce ], next 1s (owner, group)`},
+		{"one down: what is in fault already has no cause to tell", plain(), `
+			0s sick -> stopped
+			0s start -> fault, next 4.99609375s (sick)
+			1s #1 down -> fault (link down)`},
 		{"all resume", plain(), `
 			0s resume -> master, sends 1x128, next 1s (resumed)`},
 		{"a master of higher priority on one makes all backups", pair(), `
