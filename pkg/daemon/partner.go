@@ -12,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/audit"
 	"github.com/lvsd/lvsd/pkg/link"
 	"github.com/lvsd/lvsd/pkg/notify"
+	"github.com/lvsd/lvsd/pkg/pair"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
@@ -64,11 +65,16 @@ func newPartner(socket, dir string, since partnerState, record func(audit.Entry)
 	return p
 }
 
-// readPartner reads how far the record is.
+// readPartner reads how far the record is. The vrrp process counts anew after a boot.
 func readPartner(dir string) (partnerState, error) {
 	var s partnerState
-	err := readState(filepath.Join(dir, partnerFile), &s)
-	return s, err
+	if err := readState(filepath.Join(dir, partnerFile), &s); err != nil {
+		return partnerState{}, err
+	}
+	if boot, err := pair.Boot(); err != nil || s.Boot != boot {
+		s.Seq = 0
+	}
+	return s, nil
 }
 
 // stand hands the director's reasons on. It never blocks.

@@ -108,12 +108,6 @@ func (d *daemon) reload(ctx context.Context, uid *uint32) (*control.Reloaded, er
 	}
 	done := &control.Reloaded{Changes: append(director.Describe(old.Director, next.Director), describe(old, next)...)}
 	done.Warnings = append(append([]string{}, next.Warnings...), needRestart(old, next)...)
-	if err := d.recorder.audit.Set(next.Audit); err != nil {
-		done.Warnings = append(done.Warnings, fmt.Sprintf("audit: %v; the record goes on as before", err))
-	}
-	if err := d.setTimeouts(next.Timeouts, actor); err != nil {
-		done.Warnings = append(done.Warnings, err.Error())
-	}
 	wanted := next.Director
 	if wanted.Found, err = d.reader.find(added(old.Director, next.Director)); err != nil {
 		return nil, d.refused(fmt.Errorf("reload: services that are new to lvsd could not be looked at, so nothing was changed: %w", err), actor, uid)
@@ -121,6 +115,12 @@ func (d *daemon) reload(ctx context.Context, uid *uint32) (*control.Reloaded, er
 	paired, err := d.preparePair(ctx, next)
 	if err != nil {
 		return nil, d.refused(fmt.Errorf("reload: the vrrp process refuses it, so nothing was changed: %w", err), actor, uid)
+	}
+	if err := d.recorder.audit.Set(next.Audit); err != nil {
+		done.Warnings = append(done.Warnings, fmt.Sprintf("audit: %v; the record goes on as before", err))
+	}
+	if err := d.setTimeouts(next.Timeouts, actor); err != nil {
+		done.Warnings = append(done.Warnings, err.Error())
 	}
 	d.server.Allow(control.Access{Read: next.Control.Read, Admin: next.Control.Admin})
 	d.config.set(next)

@@ -41,18 +41,12 @@ func RunVRRP(ctx context.Context, o VRRPOptions, reload <-chan struct{}) error {
 		err = begin(o)
 	}
 	if err != nil {
-		if os.Getenv("INVOCATION_ID") != "" { // systemd.exec(5); its RestartSec=0 is meant for crashes
-			select {
-			case <-ctx.Done():
-			case <-time.After(startPatience):
-			}
-		}
-		return err
+		return patiently(ctx, err)
 	}
 	for image := time.Now(); ; {
 		v, err := openVRRP(o, h, image)
 		if err != nil {
-			return err
+			return patiently(ctx, err)
 		}
 		next, err := v.live(ctx, reload)
 		if next == nil {
@@ -61,9 +55,24 @@ func RunVRRP(ctx context.Context, o VRRPOptions, reload <-chan struct{}) error {
 		if ctx.Err() == nil {
 			o.Log.Error().Err(next.exec()).Msg("reload failed; VRRP goes on with the program and configuration that it had")
 		}
-		next.Config = h.Config
+		if next.Pair != nil {
+			next.Config = next.Pair.Config // in force; a reload may have come since the program began
+		}
 		h = next
 	}
+}
+
+// patiently gives a start's error back after startPatience where systemd would start the process again at once: its
+// RestartSec=0 is meant for crashes.
+func patiently(ctx context.Context, err error) error {
+	if os.Getenv("INVOCATION_ID") == "" { // systemd.exec(5)
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(startPatience):
+	}
+	return err
 }
 
 // begin reads the configuration, claims what only one may have, and executes the program anew with real time. It returns

@@ -100,7 +100,7 @@ func (c *core) prolong(r *router, k alarmKey, until vrrp.Instant) bool {
 // raise begins an alarm, or prolongs it.
 func (c *core) raise(now moment, r *router, k alarmKey, until vrrp.Instant, words string) {
 	list := c.alarmsOf(r)
-	if c.prolong(r, k, until) || len(*list) == maxAlarms {
+	if c.prolong(r, k, until) || k.kind == kindDuplicate && len(*list) >= maxAlarms {
 		return
 	}
 	*list = append(*list, alarm{key: k, words: words, until: until})

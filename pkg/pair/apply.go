@@ -154,6 +154,7 @@ func (c *core) join(now moment, name string, routers []*router) *group {
 	}
 	c.unmix(now, g)
 	c.enlist(now, g, news)
+	c.step(now, g, 0, vrrp.Event{Kind: vrrp.Stand, Standing: routers[0].standing}) // who bars whom is another's affair now
 	return g
 }
 

@@ -12,9 +12,9 @@ import (
 
 // handover is one that waits for its successor.
 type handover struct {
-	groups []*group
-	begun  vrrp.Instant
-	done   func(error) // called once, in the loop
+	routers []*router // one of each group
+	begun   vrrp.Instant
+	done    func(error) // called once, in the loop
 }
 
 // handOver begins to give the role away softly.
@@ -33,7 +33,11 @@ func (c *core) handOver(now moment, h link.Handover, done func(error)) {
 		c.note(now, g.routers[0], false, fmt.Sprintf("handover of %s asked for by %s", g.title(), h.By))
 		c.step(now, g, everyone, vrrp.Event{Kind: vrrp.Handover})
 	}
-	c.handovers = append(c.handovers, handover{groups: masters, begun: now.at, done: done})
+	waiting := make([]*router, len(masters))
+	for i, g := range masters {
+		waiting[i] = g.routers[0]
+	}
+	c.handovers = append(c.handovers, handover{routers: waiting, begun: now.at, done: done})
 	c.settleHandovers(now)
 	c.tell()
 }
@@ -52,12 +56,12 @@ func (c *core) settleHandovers(now moment) {
 	}
 	c.handovers = slices.DeleteFunc(c.handovers, func(h handover) bool {
 		var kept []*group
-		for _, g := range h.groups {
-			switch m := g.machines.Router(0); {
+		for _, r := range h.routers {
+			switch m := r.machine(); {
 			case m.State() == vrrp.Master && m.Resigning():
 				return false
 			case m.State() == vrrp.Master:
-				kept = append(kept, g)
+				kept = append(kept, r.group)
 			}
 		}
 		if len(kept) == 0 {

@@ -152,7 +152,7 @@ func (p *Pair) Freeze(ctx context.Context) (*Frozen, error) {
 	for {
 		var f *Frozen
 		var result error
-		err := p.ask(ctx, func(now moment) { f, result = p.loop.freeze(now) })
+		err := p.ask(context.WithoutCancel(ctx), func(now moment) { f, result = p.loop.freeze(now) })
 		switch {
 		case err != nil:
 			return nil, err
