@@ -265,7 +265,6 @@ func (d *daemon) outputs(ctx context.Context) director.Outputs {
 		},
 		Record:   d.recorder.record,
 		Verdicts: d.verdicts.Set,
-		Doubt:    func(bool, string) {},
 		Event:    d.queues.Tell,
 		Standing: d.partner.stand,
 		Probe: func(addrs []netip.Addr) {

@@ -75,13 +75,12 @@ type Probed struct {
 
 // Outputs are where things go. None may block.
 type Outputs struct {
-	Table    func(t lvs.Table, cause string)    // what the kernel should hold of the configured services
-	Ready    func()                             // once, after the Table that is worth being called ready for
-	Record   func(audit.Entry)                  // what was decided
-	Verdicts func(map[lvs.CheckID]Known)        // what to remember over a restart, when it changed
-	Probe    func(addrs []netip.Addr)           // ask whether these neighbours, or the gateways, answer; see Probed
-	Doubt    func(suspected bool, words string) // the director began or ceased to suspect itself
-	Event    func(notify.Event)                 // a service or a server is in another state; Mono is not set
+	Table    func(t lvs.Table, cause string) // what the kernel should hold of the configured services
+	Ready    func()                          // once, after the Table that is worth being called ready for
+	Record   func(audit.Entry)               // what was decided
+	Verdicts func(map[lvs.CheckID]Known)     // what to remember over a restart, when it changed
+	Probe    func(addrs []netip.Addr)        // ask whether these neighbours, or the gateways, answer; see Probed
+	Event    func(notify.Event)              // a service or a server is in another state; Mono is not set
 
 	// Standing is what raises or lowers the priority of each router, whole, at once when it changes. Until the first one,
 	// what an earlier process said is the best that is known: it comes when every tracked check was tried, and standWait

@@ -360,7 +360,6 @@ func (d *director) doubt(changed bool) {
 	}
 	d.suspicious = suspected
 	d.record(audit.Entry{Event: audit.EventSuspect, Actor: CauseSuspect, From: from, To: to, Reason: words})
-	d.out.Doubt(suspected, words)
 	d.cause = CauseSuspect
 	d.decide(d.services)
 	d.publish(d.services)

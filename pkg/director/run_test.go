@@ -116,7 +116,6 @@ func (w *world) outputs() Outputs {
 			})
 		},
 		Verdicts: func(k map[lvs.CheckID]Known) { locked(func() { w.known = k }) },
-		Doubt:    func(bool, string) {},
 		Event:    func(e notify.Event) { locked(func() { w.events = append(w.events, w.eventLine(e)) }) },
 		Standing: func(r map[string][]link.Reason) {
 			locked(func() { w.standing = append(w.standing, w.standingLine(r)) })
