@@ -8,11 +8,10 @@ import (
 // advert is the interval of the tests: the default.
 const advert = time.Second
 
-// What the lab adds: it has one slow processor, which others may use too, and a request that fails takes its whole timeout
-// to do so. The benchmark prints the figures; this finds what does not come back, and who holds the VIP too long or too often.
+// What the lab adds: it has one slow processor, and a request that fails takes its whole timeout to do so.
 const (
-	slack    = 2500 * time.Millisecond // to a gap
-	slackTwo = 250 * time.Millisecond  // to the time of two holders
+	slack    = 900 * time.Millisecond // to a gap
+	slackTwo = 50 * time.Millisecond  // to the time of two holders
 )
 
 // hold reports what went past the bounds.
