@@ -113,9 +113,9 @@ func (k kept) check() error {
 }
 
 // notices gives all events of a line.
-func (l keptLine) notices() []notice {
-	all := l.Waiting[:len(l.Waiting):len(l.Waiting)]
-	for _, n := range []*notice{l.Confirmed, l.Current} {
+func (k keptLine) notices() []notice {
+	all := k.Waiting[:len(k.Waiting):len(k.Waiting)]
+	for _, n := range []*notice{k.Confirmed, k.Current} {
 		if n != nil {
 			all = append(all, *n)
 		}

@@ -22,7 +22,6 @@ type application struct {
 	role    map[Subject]string
 	running map[Subject]bool
 	newest  map[Subject]uint64
-	closed  *bool // of the life it was told in
 }
 
 // plan is what becomes of one telling.

@@ -109,8 +109,10 @@ func anyStanding(t *rapid.T) Standing {
 
 // anyEvent is one of those that come from outside.
 func anyEvent(t *rapid.T) Event {
-	e := Event{Kind: rapid.SampledFrom([]Kind{Tick, Start, Start, Resume, Heard, Heard, Heard, Stand, Stand, Configure, Ready,
-		Handover, Stop}).Draw(t, "kind")}
+	e := Event{Kind: rapid.SampledFrom([]Kind{
+		Tick, Start, Start, Resume, Heard, Heard, Heard, Stand, Stand, Configure, Ready,
+		Handover, Stop,
+	}).Draw(t, "kind")}
 	switch e.Kind {
 	case Heard:
 		e.Priority = rapid.SampledFrom([]uint8{0, 1, 50, 100, 128, 200, 255}).Draw(t, "heard")

@@ -158,9 +158,6 @@ func (w *World) happen(p packet) {
 // Lived is how long the world has been, with the quiet that was jumped over.
 func (w *World) Lived() time.Duration { return w.now + w.quiet }
 
-// Steps is how many events were processed; Moves how often a group became master.
-func (w *World) Steps() uint64 { return w.order + w.watch.steps }
-
 // Moves is how often a group became master.
 func (w *World) Moves() int { return w.watch.moves }
 

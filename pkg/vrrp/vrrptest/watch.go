@@ -22,7 +22,6 @@ func (v *Violation) Error() string { return fmt.Sprintf("%s at %v: %s", v.Invari
 type watch struct {
 	w      *World
 	broken *Violation
-	steps  uint64
 	moves  int
 
 	calm    bool // no fault for long: exactly one holder, and nothing moves
@@ -102,7 +101,6 @@ func (v *watch) sent(n *node, lan int, f vrrp.Effect) {
 
 // stepped watches what a step did to a group: I4 and I5, and to the order of succession: I7.
 func (v *watch) stepped(n *node, was vrrp.State, effects []vrrp.Effect) {
-	v.steps++
 	is := n.core.State()
 	masters := 0
 	for lan := range v.w.LANs {
